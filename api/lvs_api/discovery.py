@@ -1,0 +1,79 @@
+"""The part of core kinds that decisions read: EndpointSlice, Node, Namespace."""
+
+from __future__ import annotations
+
+from lvs_api.meta import ObjectKey, ObjectMeta, Status
+
+__all__ = ["Endpoint", "EndpointConditions", "EndpointPort", "EndpointSlice", "Namespace", "Node"]
+
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+
+
+class EndpointConditions(Status):
+    """discovery.k8s.io/v1 EndpointConditions; ``ready`` that is left out means ready."""
+
+    ready: bool | None = None
+    serving: bool | None = None
+    terminating: bool | None = None
+
+
+class Endpoint(Status):
+    """One endpoint; all its addresses are interchangeable, clients use the first."""
+
+    addresses: tuple[str, ...] = ()
+    conditions: EndpointConditions = EndpointConditions()
+    node_name: str | None = None
+    zone: str | None = None
+
+
+class EndpointPort(Status):
+    """A port of a slice, named as in the Service."""
+
+    name: str | None = None
+    protocol: str | None = None
+    port: int | None = None
+
+
+class EndpointSlice(Status):
+    """discovery.k8s.io/v1 EndpointSlice."""
+
+    metadata: ObjectMeta
+    address_type: str = "IPv4"
+    endpoints: tuple[Endpoint, ...] | None = None
+    ports: tuple[EndpointPort, ...] | None = None
+
+    @property
+    def service(self) -> ObjectKey:
+        """The Service this slice belongs to."""
+        return ObjectKey(self.metadata.namespace, self.metadata.labels.get(SERVICE_NAME_LABEL, ""))
+
+
+class NodeAddress(Status):
+    """core/v1 NodeAddress."""
+
+    type: str = ""
+    address: str = ""
+
+
+class NodeStatus(Status):
+    """core/v1 NodeStatus."""
+
+    addresses: tuple[NodeAddress, ...] | None = None
+
+
+class Node(Status):
+    """core/v1 Node."""
+
+    metadata: ObjectMeta
+    status: NodeStatus = NodeStatus()
+
+    @property
+    def internal_addresses(self) -> tuple[str, ...]:
+        """The addresses of type InternalIP, in the order the kubelet reports them."""
+        return tuple(entry.address for entry in self.status.addresses or () if entry.type == "InternalIP")
+
+
+class Namespace(Status):
+    """core/v1 Namespace."""
+
+    metadata: ObjectMeta

@@ -1,0 +1,1 @@
+"""The operator: admits the objects, hands out addresses and duties, rolls statuses up."""
