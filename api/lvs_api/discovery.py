@@ -9,7 +9,7 @@ __all__ = ["Endpoint", "EndpointConditions", "EndpointPort", "EndpointSlice", "N
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
-class EndpointConditions(Status):
+class EndpointConditions(Status, frozen=True):
     """discovery.k8s.io/v1 EndpointConditions; ``ready`` that is left out means ready."""
 
     ready: bool | None = None
@@ -17,7 +17,7 @@ class EndpointConditions(Status):
     terminating: bool | None = None
 
 
-class Endpoint(Status):
+class Endpoint(Status, frozen=True):
     """One endpoint; all its addresses are interchangeable, clients use the first."""
 
     addresses: tuple[str, ...] = ()
@@ -26,7 +26,7 @@ class Endpoint(Status):
     zone: str | None = None
 
 
-class EndpointPort(Status):
+class EndpointPort(Status, frozen=True):
     """A port of a slice, named as in the Service."""
 
     name: str | None = None
@@ -34,7 +34,7 @@ class EndpointPort(Status):
     port: int | None = None
 
 
-class EndpointSlice(Status):
+class EndpointSlice(Status, frozen=True):
     """discovery.k8s.io/v1 EndpointSlice."""
 
     metadata: ObjectMeta
@@ -48,20 +48,20 @@ class EndpointSlice(Status):
         return ObjectKey(self.metadata.namespace, self.metadata.labels.get(SERVICE_NAME_LABEL, ""))
 
 
-class NodeAddress(Status):
+class NodeAddress(Status, frozen=True):
     """core/v1 NodeAddress."""
 
     type: str = ""
     address: str = ""
 
 
-class NodeStatus(Status):
+class NodeStatus(Status, frozen=True):
     """core/v1 NodeStatus."""
 
     addresses: tuple[NodeAddress, ...] | None = None
 
 
-class Node(Status):
+class Node(Status, frozen=True):
     """core/v1 Node."""
 
     metadata: ObjectMeta
@@ -73,7 +73,7 @@ class Node(Status):
         return tuple(entry.address for entry in self.status.addresses or () if entry.type == "InternalIP")
 
 
-class Namespace(Status):
+class Namespace(Status, frozen=True):
     """core/v1 Namespace."""
 
     metadata: ObjectMeta

@@ -8,7 +8,15 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
-__all__ = ["Condition", "LabelSelector", "LabelSelectorRequirement", "ObjectKey", "ObjectMeta", "Spec", "Status"]
+__all__ = [
+    "Condition",
+    "LabelSelector",
+    "LabelSelectorRequirement",
+    "ObjectKey",
+    "ObjectMeta",
+    "Spec",
+    "Status",
+]
 
 
 class ObjectKey(NamedTuple):
@@ -21,15 +29,15 @@ class ObjectKey(NamedTuple):
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
-class Spec(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
+class Spec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
     """Base of what users write: an unknown field is an error, so that a typo never passes in silence."""
 
 
-class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class Status(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Base of what programs write and of core kinds: unknown fields are newer than us and are passed over."""
 
 
-class ObjectMeta(Status):
+class ObjectMeta(Status, frozen=True):
     """The part of metav1.ObjectMeta that decisions read."""
 
     name: str = ""
@@ -48,7 +56,7 @@ class ObjectMeta(Status):
         return ObjectKey(self.namespace, self.name)
 
 
-class LabelSelectorRequirement(Spec):
+class LabelSelectorRequirement(Spec, frozen=True):
     """One entry of matchExpressions, as in Kubernetes."""
 
     key: Annotated[str, Meta(max_length=317)]
@@ -68,7 +76,7 @@ class LabelSelectorRequirement(Spec):
                 return self.key not in labels
 
 
-class LabelSelector(Spec):
+class LabelSelector(Spec, frozen=True):
     """A label selector as in Kubernetes; an empty one matches every object."""
 
     match_labels: Annotated[
@@ -87,7 +95,7 @@ class LabelSelector(Spec):
         )
 
 
-class Condition(Status):
+class Condition(Status, frozen=True):
     """metav1.Condition."""
 
     type: Annotated[str, Meta(max_length=316)]
