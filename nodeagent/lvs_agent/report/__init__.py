@@ -1,0 +1,1 @@
+"""What the agent tells the API server about its node: statuses, each under the node's own field manager."""
