@@ -31,9 +31,9 @@ def first_start(probe: Probe, status: Status, now: float) -> float:
     return now + window * _share(probe, b"first")
 
 
-def second_start(probe: Probe, first: float, now: float) -> float:
+def second_start(probe: Probe, previous: float, now: float) -> float:
     """Return when the second check starts: early by up to half an interval, as checks begun together would stay so."""
-    return max(now, first + probe.interval * (1 + _share(probe, b"second")) / 2)
+    return max(now, previous + probe.interval * (1 + _share(probe, b"second")) / 2)
 
 
 def next_start(probe: Probe, previous: float, now: float) -> float:
