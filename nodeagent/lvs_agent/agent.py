@@ -1,0 +1,266 @@
+"""The agent's loop: takes in objects and health, makes the kernel match, reports; all policy is in what it calls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+import msgspec
+import structlog
+
+from lvs_api.meta import ObjectKey
+
+from lvs_agent.actual import ActualState
+from lvs_agent.applier import Applier
+from lvs_agent.diff import diff
+from lvs_agent.health.monitor import Monitor
+from lvs_agent.health.probe import Probe
+from lvs_agent.health.state import CheckState
+from lvs_agent.ipvs import DestinationCounters, DestinationKey
+from lvs_agent.kernel.errors import KernelError
+from lvs_agent.kernel.node import NodeFacts, NodeKernel
+from lvs_agent.memory import Memory
+from lvs_agent.model.node import NodeModel
+from lvs_agent.source.events import Changes
+from lvs_agent.state import Action, AddressKey, ItemKey, SysctlKey
+
+__all__ = ["Agent", "Reporter", "Timing"]
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """How often things are done that no event asks for; seconds.
+
+    Parameters
+    ----------
+    resync
+        Between full comparisons with the kernel.
+    counters
+        Between readings of connection counts.
+    retry_first, retry_longest
+        Before the first and any further attempt at what the kernel refused.
+    """
+
+    resync: float = 60.0
+    counters: float = 10.0
+    retry_first: float = 0.5
+    retry_longest: float = 30.0
+
+
+class Reporter(Protocol):
+    """Tells others what the agent did and found."""
+
+    def changed(self, services: Iterable[ObjectKey], *, urgent: bool) -> None:
+        """Note that there is news about these virtual services."""
+        ...
+
+    def node_changed(self) -> None:
+        """Note that there is news about the node."""
+        ...
+
+    def take_counters(self, counters: dict[DestinationKey, DestinationCounters]) -> None:
+        """Take in connection counts."""
+        ...
+
+    async def run(self) -> None:
+        """Send what is to be sent until cancelled."""
+        ...
+
+
+class Agent:
+    """Runs one node.
+
+    The kernel is used from one worker thread, so that checks and the API server are served while it works,
+    and operations never overtake each other.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: AsyncIterator[Changes],
+        model: NodeModel,
+        actual: ActualState,
+        kernel: NodeKernel,
+        applier: Applier,
+        monitor: Monitor,
+        memory: Memory,
+        reporter: Callable[[Agent], Reporter],
+        timing: Timing,
+        adopt: bool,
+    ) -> None:
+        self.model = model
+        self.actual = actual
+        self.applier = applier
+        self.facts: NodeFacts | None = None
+        self.errors: dict[ItemKey, str] = {}
+        self._source = source
+        self._kernel = kernel
+        self._monitor = monitor
+        self._memory = memory
+        self._timing = timing
+        self._adopt = adopt
+        self._complete = False
+        self._incoming: list[Changes] = []
+        self._transitions: list[tuple[Probe, CheckState]] = []
+        self._wake = asyncio.Event()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kernel")
+        self._next_resync = 0.0
+        self._next_counters = 0.0
+        self._attempts = 0
+        self._reporter = reporter(self)
+
+    async def run(self) -> None:
+        """Work until cancelled. The kernel is left as it is."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read_source(), name="source")
+                tasks.create_task(self._monitor.run(), name="health")
+                tasks.create_task(self._reporter.run(), name="report")
+                tasks.create_task(self._work(), name="work")
+        finally:
+            self._thread.shutdown()
+
+    def health_changed(self, probe: Probe, state: CheckState) -> None:
+        """Take in that the outcome of a probe changed; called by the monitor."""
+        self._transitions.append((probe, state))
+        self._wake.set()
+
+    def own_addresses(self) -> tuple[str, ...]:
+        """The node's addresses but for the VIPs that this agent put there."""
+        if self.facts is None:
+            return ()
+        ours = {key.address for key in self.applier.ledger.owned() if isinstance(key, AddressKey)}
+        return tuple(address for address in self.facts.addresses if address not in ours)
+
+    async def _read_source(self) -> None:
+        async for changes in self._source:
+            self._incoming.append(changes)
+            self._wake.set()
+
+    async def _work(self) -> None:
+        while True:
+            await self._wait()
+            incoming, self._incoming = self._incoming, []
+            transitions, self._transitions = self._transitions, []
+            for changes in incoming:
+                self.model.take(changes.events)
+                self._first_complete(changes.complete)
+            for probe, state in transitions:
+                self.model.take_health(probe)
+                log.info("health changed", probe=probe.identity, status=state.status, why=state.message)
+            if not self._complete:
+                continue
+            await self._in_thread(lambda: self._memory.keep_health(transitions))
+            if time.monotonic() >= self._next_resync:
+                await self._resync()
+            else:
+                await self._converge(self.model.settle())
+            if time.monotonic() >= self._next_counters:
+                await self._count()
+
+    def _first_complete(self, complete: bool) -> None:
+        if complete and not self._complete:
+            self._complete = True
+            self.model.forget_absent()
+            log.info("all objects are known")
+
+    async def _wait(self) -> None:
+        """Wait for an event or for the next thing that is due."""
+        timeout = None
+        if self._complete:
+            timeout = max(0.0, min(self._next_resync, self._next_counters) - time.monotonic())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
+        self._wake.clear()
+
+    async def _resync(self) -> None:
+        """Read the kernel anew and compare everything."""
+        ledger = self.applier.ledger
+        owned = set(ledger.owned())
+        wanted = {key for key in self.model.desired.merged if isinstance(key, SysctlKey)}
+        sysctls = wanted | {key for key in owned if isinstance(key, SysctlKey)}
+        try:
+            facts = await self._in_thread(self._kernel.facts)
+            state = await self._in_thread(lambda: self._kernel.read(sysctls))
+        except KernelError as error:
+            log.warning("the kernel could not be read; nothing is changed until it can", error=str(error))
+            self._retry_later()
+            return
+        if facts != self.facts:
+            self.facts = facts
+            self.model.take_own_addresses(self.own_addresses())
+            self._reporter.node_changed()
+        self.actual.replace(state)
+        self.model.settle()
+        fresh_sysctls = {key for key in self.model.desired.merged if isinstance(key, SysctlKey)} - sysctls
+        if fresh_sysctls:
+            self.actual.merge(await self._in_thread(lambda: self._kernel.read_sysctls(fresh_sysctls)))
+        self._next_resync = time.monotonic() + self._timing.resync
+        ours = self.actual.destinations_of(key for key in owned if key in self.actual.view)
+        await self._converge({*self.model.desired.merged, *owned, *ours})
+
+    async def _converge(self, keys: set[ItemKey]) -> None:
+        """Make the kernel match at these keys."""
+        accepted = self.model.drain_accepted()
+        unwatched = {
+            probe.identity for probe in self.model.drain_unwanted_probes() if self._monitor.remove(probe)
+        }
+        if accepted or unwatched:
+            await self._in_thread(lambda: self._memory.keep(accepted, unwatched))
+        unread = {key for key in keys if isinstance(key, SysctlKey) and key not in self.actual.view}
+        if unread:
+            self.actual.merge(await self._in_thread(lambda: self._kernel.read_sysctls(unread)))
+        examined = keys
+        while examined:
+            plan = diff(self.model.desired.merged, self.actual.view, self.applier.ledger, examined, adopt=self._adopt)
+            for key in examined:
+                self.errors.pop(key, None)
+            for obstacle in plan.obstacles:
+                self.errors[obstacle.key] = obstacle.message
+                log.warning("something is in the way", item=str(obstacle.key), why=obstacle.message)
+            outcomes = await self._in_thread(lambda: self.applier.apply(plan.operations)) if plan.operations else []  # noqa: B023 - awaited here
+            self.actual.take(outcomes)
+            for outcome in outcomes:
+                self._note(outcome.operation.key, outcome.error, str(outcome.operation))
+            examined = {one.operation.key for one in outcomes if one.operation.action is Action.ADOPT and not one.error}
+        touched = self.model.drain_touched()
+        if keys or touched:
+            self._reporter.changed(touched | self._owners(keys), urgent=True)
+            self._reporter.node_changed()
+
+    def _note(self, key: ItemKey, error: KernelError | None, step: str) -> None:
+        if error is None:
+            log.info("done", step=step)
+            return
+        self.errors[key] = str(error)
+        log.warning("the kernel refused", step=step, error=str(error))
+        self._retry_later()
+
+    def _retry_later(self) -> None:
+        self._attempts += 1
+        delay = min(self._timing.retry_longest, self._timing.retry_first * 2 ** min(self._attempts - 1, 16))
+        self._next_resync = min(self._next_resync, time.monotonic() + delay) or time.monotonic() + delay
+
+    def _owners(self, keys: Iterable[ItemKey]) -> set[ObjectKey]:
+        owners = (owner for key in keys for owner in self.model.desired.owners(key))
+        return {owner for owner in owners if isinstance(owner, ObjectKey)}
+
+    async def _count(self) -> None:
+        self._next_counters = time.monotonic() + self._timing.counters
+        try:
+            self._reporter.take_counters(await self._in_thread(self._kernel.counters))
+        except KernelError as error:
+            log.warning("connection counts could not be read", error=str(error))
+            return
+        self._reporter.changed(self.model.resolutions.keys(), urgent=False)
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
