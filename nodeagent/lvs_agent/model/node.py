@@ -155,9 +155,9 @@ class NodeModel:
         resolution = self.resolutions.get(key)
         return resolution if resolution and resolution.admitted.pool in self.duty.directs else None
 
-    def users(self, probe: Probe) -> Iterable[ObjectKey]:
-        """Return the VirtualServices that want a probe to be run."""
-        return self._users_of.get(probe, ())
+    def wanted_probes(self) -> Iterable[Probe]:
+        """Return every probe that some service of this node wants to be run."""
+        return self._users_of.keys()
 
     def probe(self, admitted: Admitted, server: ResolvedRealServer) -> Probe | None:
         """Return the probe that decides over a real server; None where its service asks for no checks."""
