@@ -17,7 +17,8 @@ Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Non
 class RealServer:
     """A TCP server whose behaviour can be changed while it runs."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: Behaviour, address: str) -> None:
+        self.address = address
         self.behaviour = behaviour
         self.opened = 0
         self.open = 0
@@ -28,7 +29,7 @@ class RealServer:
 
     async def start(self) -> None:
         """Listen; on the same port as before, if there was one."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, self.address, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -60,9 +61,9 @@ class RealServer:
 
 
 @contextlib.asynccontextmanager
-async def serving(behaviour: Behaviour) -> AsyncIterator[RealServer]:
+async def serving(behaviour: Behaviour, address: str = "127.0.0.1") -> AsyncIterator[RealServer]:
     """Run a real server for as long as the block lasts."""
-    server = RealServer(behaviour)
+    server = RealServer(behaviour, address)
     await server.start()
     try:
         yield server

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from lvs_agent.health.checks import check_for, run_check
@@ -142,6 +143,15 @@ async def test_an_http_check_says_in_a_word_and_a_sentence_why_it_failed(
         assert (result.reason, result.message.endswith(words)) == (reason, True), result
         assert result.message.startswith(f"HTTP GET http://127.0.0.1:{server.port}/healthz")
         await until(lambda: server.open == 0)
+
+
+@pytest.mark.parametrize("probe", [tcp, http])
+async def test_a_real_server_may_have_an_ipv6_address(probe: Callable[..., Probe]) -> None:
+    async with serving(answers(200), "::1") as server:
+        result = await run(msgspec.structs.replace(probe(server.port), address="::1"))
+
+        assert isinstance(result, Passed)
+        assert all(f"\r\nHost: [::1]:{server.port}\r\n".encode() in request for request in server.requests)
 
 
 async def test_a_huge_body_is_not_read_to_its_end() -> None:

@@ -33,7 +33,7 @@ async def check(probe: Probe) -> None:
         raise CheckFailedError("ConnectionClosed", f"{probe}: connection closed before an answer") from error
     except aiohttp.ClientPayloadError as error:
         raise CheckFailedError("BadResponse", f"{probe}: the answer broke off") from error
-    except (aiohttp.ClientResponseError, ValueError) as error:
+    except aiohttp.ClientResponseError as error:
         raise CheckFailedError("BadResponse", f"{probe}: the answer is not HTTP") from error
     if not probe.accepts(status):
         raise CheckFailedError("UnexpectedStatus", f"{probe} answered {status}, wanted {probe.wanted}")
@@ -46,7 +46,7 @@ async def _get(probe: Probe) -> int:
         headers["Host"] = probe.host
     path, _, query = probe.path.partition("?")
     # Encoded already: the request carries the path as the object has it, byte for byte.
-    url = URL.build(scheme="http", host=probe.address, port=probe.port, path=path, query_string=query, encoded=True)
+    url = URL.build(scheme="http", authority=probe.endpoint, path=path, query_string=query, encoded=True)
     async with (
         aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True, limit=1),
