@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from lvs_agent.errors import AgentError
+
 __all__ = ["Journal", "JournalCorrupt", "JournalUnwritable"]
 
 V = TypeVar("V")
@@ -21,7 +23,7 @@ SLACK_LINES = 1_000
 _encoder = msgspec.json.Encoder()
 
 
-class JournalCorrupt(Exception):
+class JournalCorrupt(AgentError):
     """A line of a journal cannot be read, and it is not one that a crash has torn."""
 
     def __init__(self, path: Path, line: int, reason: str) -> None:
@@ -34,7 +36,7 @@ class JournalCorrupt(Exception):
         )
 
 
-class JournalUnwritable(Exception):
+class JournalUnwritable(AgentError):
     """A journal cannot be read from or written to disk; what it held before still holds."""
 
     def __init__(self, path: Path, reason: str) -> None:

@@ -7,12 +7,14 @@ import os
 from pathlib import Path
 from types import TracebackType
 
+from lvs_agent.errors import AgentError
+
 __all__ = ["StateDirLock", "StateDirLocked", "StateDirUnusable"]
 
 FILE_NAME = "lock"
 
 
-class StateDirLocked(Exception):
+class StateDirLocked(AgentError):
     """Another process works with the state directory.
 
     Parameters
@@ -28,7 +30,7 @@ class StateDirLocked(Exception):
         super().__init__(f"{state_dir} is in use by {who}; stop it first, or name another --state-dir")
 
 
-class StateDirUnusable(Exception):
+class StateDirUnusable(AgentError):
     """The state directory cannot be made or written."""
 
     def __init__(self, state_dir: Path, reason: str) -> None:

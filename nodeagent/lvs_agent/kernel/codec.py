@@ -270,7 +270,7 @@ def _full_destination(key: DestinationKey, destination: Destination) -> bytes:
     # Plain numbers and one call: this runs once per real server, thousands of times on a first load.
     if destination.method is not ForwardingMethod.TUN:
         return _PLAIN.pack(
-            76, _DEST,
+            _PLAIN.size, _DEST,
             6, 11, 10 if v6 else 2,
             20, 1, socket.inet_pton(socket.AF_INET6, address) if v6 else socket.inet_aton(address),
             6, 2, socket.htons(key.port),
@@ -280,7 +280,7 @@ def _full_destination(key: DestinationKey, destination: Destination) -> bytes:
             8, 6, destination.lower_threshold,
         )  # fmt: skip
     return _TUNNEL.pack(
-        100, _DEST,
+        _TUNNEL.size, _DEST,
         6, 11, 10 if v6 else 2,
         20, 1, _address_bytes(address),
         6, 2, socket.htons(key.port),
