@@ -174,6 +174,12 @@ class HealthCheck(Spec, frozen=True, kw_only=True):
         Rule("self.via == 'RIP'", "via VIP is not supported yet; use RIP", ".via"),
         Rule("duration(self.interval) >= duration('100ms')", "interval must be 100ms or more", ".interval"),
         Rule("duration(self.timeout) >= duration('10ms')", "timeout must be 10ms or more", ".timeout"),
+        # Otherwise a failed real server could stay for longer than interval x fall + timeout.
+        Rule(
+            "duration(self.timeout) <= duration(self.interval)",
+            "timeout must not be longer than interval",
+            ".timeout",
+        ),
     )
 
     type: Annotated[Literal["TCP", "HTTP"], Meta(description="TCP: a connection opens. HTTP: a request is answered.")]
@@ -240,6 +246,12 @@ class VirtualServiceSpec(Spec, frozen=True, kw_only=True):
             "!has(self.ports) || self.ports.all(p, p.port != 0) || has(self.persistence)",
             "port 0 (every port) needs persistence, so that a client's ports stay together",
             ".ports",
+        ),
+        Rule(
+            "!has(self.healthCheck) || has(self.healthCheck.port)"
+            " || !has(self.ports) || self.ports.all(p, p.port != 0)",
+            "healthCheck.port must be set with port 0 (every port)",
+            ".healthCheck",
         ),
         Rule(
             "!self.onePacket || (has(self.ports) && self.ports.all(p, p.protocol == 'UDP'))",

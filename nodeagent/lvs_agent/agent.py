@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 import msgspec
 import structlog
-
-from lvs_api.meta import ObjectKey
 
 from lvs_agent.actual import ActualState
 from lvs_agent.applier import Applier
@@ -27,11 +26,13 @@ from lvs_agent.memory import Memory
 from lvs_agent.model.node import NodeModel
 from lvs_agent.source.events import Changes
 from lvs_agent.state import Action, AddressKey, ItemKey, SysctlKey
+from lvs_api.meta import ObjectKey
 
 __all__ = ["Agent", "Reporter", "Timing"]
 
 log = structlog.get_logger(__name__)
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -114,6 +115,7 @@ class Agent:
         self._next_resync = 0.0
         self._next_counters = 0.0
         self._attempts = 0
+        self._said: dict[ObjectKey, str] = {}
         self._reporter = reporter(self)
 
     async def run(self) -> None:
@@ -157,7 +159,7 @@ class Agent:
                 log.info("health changed", probe=probe.identity, status=state.status, why=state.message)
             if not self._complete:
                 continue
-            await self._in_thread(lambda: self._memory.keep_health(transitions))
+            await self._in_thread(self._memory.keep_health, transitions)
             if time.monotonic() >= self._next_resync:
                 await self._resync()
             else:
@@ -189,7 +191,7 @@ class Agent:
         sysctls = wanted | {key for key in owned if isinstance(key, SysctlKey)}
         try:
             facts = await self._in_thread(self._kernel.facts)
-            state = await self._in_thread(lambda: self._kernel.read(sysctls))
+            state = await self._in_thread(self._kernel.read, sysctls)
         except KernelError as error:
             log.warning("the kernel could not be read; nothing is changed until it can", error=str(error))
             self._retry_later()
@@ -202,7 +204,7 @@ class Agent:
         self.model.settle()
         fresh_sysctls = {key for key in self.model.desired.merged if isinstance(key, SysctlKey)} - sysctls
         if fresh_sysctls:
-            self.actual.merge(await self._in_thread(lambda: self._kernel.read_sysctls(fresh_sysctls)))
+            self.actual.merge(await self._in_thread(self._kernel.read_sysctls, fresh_sysctls))
         self._next_resync = time.monotonic() + self._timing.resync
         ours = self.actual.destinations_of(key for key in owned if key in self.actual.view)
         await self._converge({*self.model.desired.merged, *owned, *ours})
@@ -210,14 +212,12 @@ class Agent:
     async def _converge(self, keys: set[ItemKey]) -> None:
         """Make the kernel match at these keys."""
         accepted = self.model.drain_accepted()
-        unwatched = {
-            probe.identity for probe in self.model.drain_unwanted_probes() if self._monitor.remove(probe)
-        }
+        unwatched = {probe.identity for probe in self.model.drain_unwanted_probes() if self._monitor.remove(probe)}
         if accepted or unwatched:
-            await self._in_thread(lambda: self._memory.keep(accepted, unwatched))
+            await self._in_thread(self._memory.keep, accepted, unwatched)
         unread = {key for key in keys if isinstance(key, SysctlKey) and key not in self.actual.view}
         if unread:
-            self.actual.merge(await self._in_thread(lambda: self._kernel.read_sysctls(unread)))
+            self.actual.merge(await self._in_thread(self._kernel.read_sysctls, unread))
         examined = keys
         while examined:
             plan = diff(self.model.desired.merged, self.actual.view, self.applier.ledger, examined, adopt=self._adopt)
@@ -226,15 +226,26 @@ class Agent:
             for obstacle in plan.obstacles:
                 self.errors[obstacle.key] = obstacle.message
                 log.warning("something is in the way", item=str(obstacle.key), why=obstacle.message)
-            outcomes = await self._in_thread(lambda: self.applier.apply(plan.operations)) if plan.operations else []  # noqa: B023 - awaited here
+            outcomes = await self._in_thread(self.applier.apply, plan.operations) if plan.operations else []
             self.actual.take(outcomes)
             for outcome in outcomes:
                 self._note(outcome.operation.key, outcome.error, str(outcome.operation))
             examined = {one.operation.key for one in outcomes if one.operation.action is Action.ADOPT and not one.error}
+        if not self.errors:
+            self._attempts = 0
         touched = self.model.drain_touched()
         if keys or touched:
             self._reporter.changed(touched | self._owners(keys), urgent=True)
             self._reporter.node_changed()
+        self._say_problems()
+
+    def _say_problems(self) -> None:
+        """Log what is not accepted, once for each reason."""
+        problems = {key: str(problem) for key, problem in self.model.problems.items()}
+        for key, problem in problems.items():
+            if self._said.get(key) != problem:
+                log.warning("not accepted; its last good state stays", virtual_service=str(key), why=problem)
+        self._said = problems
 
     def _note(self, key: ItemKey, error: KernelError | None, step: str) -> None:
         if error is None:
@@ -247,7 +258,7 @@ class Agent:
     def _retry_later(self) -> None:
         self._attempts += 1
         delay = min(self._timing.retry_longest, self._timing.retry_first * 2 ** min(self._attempts - 1, 16))
-        self._next_resync = min(self._next_resync, time.monotonic() + delay) or time.monotonic() + delay
+        self._next_resync = time.monotonic() + delay
 
     def _owners(self, keys: Iterable[ItemKey]) -> set[ObjectKey]:
         owners = (owner for key in keys for owner in self.model.desired.owners(key))
@@ -262,5 +273,6 @@ class Agent:
             return
         self._reporter.changed(self.model.resolutions.keys(), urgent=False)
 
-    async def _in_thread(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+    async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        work = functools.partial(call, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from lvs_api.admission import Admitted
-
 from lvs_agent.desired import service_key
 from lvs_agent.ipvs import Destination, DestinationCounters, DestinationKey, Service, ServiceFlags, ServiceKey
 from lvs_agent.state import AddressKey, ItemKey, ItemValue, SysctlKey
+from lvs_api.admission import Admitted
+from lvs_api.meta import ObjectKey
 
 __all__ = ["NodeView", "RealServerRow", "ServiceRow", "as_text", "view"]
 
@@ -55,7 +55,7 @@ def view(
     ipvs: str,
     state: Mapping[ItemKey, ItemValue],
     counters: Mapping[DestinationKey, DestinationCounters],
-    accepted: Mapping[object, Admitted],
+    accepted: Mapping[ObjectKey, Admitted],
     owns: Callable[[ItemKey], bool],
 ) -> NodeView:
     """Put together what a person wants to see.

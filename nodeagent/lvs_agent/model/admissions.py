@@ -22,6 +22,9 @@ class Pending(msgspec.Struct, frozen=True):
 
     message: str
 
+    def __str__(self) -> str:
+        return self.message
+
 
 # None: the object is gone.
 Settled: TypeAlias = Verdict | Pending | None
@@ -151,4 +154,3 @@ class AdmissionByFiles:
             if isinstance(verdict, Admitted):
                 self._accepted[key] = verdict
         return changed
-

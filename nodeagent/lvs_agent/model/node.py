@@ -5,16 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
-from lvs_api.admission import Admitted, Refused
-from lvs_api.directorpool import DirectorPool
-from lvs_api.discovery import EndpointSlice
-from lvs_api.graph import ObjectGraph
-from lvs_api.lvsnode import LVSNode
-from lvs_api.meta import ObjectKey
-from lvs_api.realserver import RealServer
-from lvs_api.resolve import Resolution, ResolvedRealServer, resolve
-from lvs_api.virtualservice import VirtualService
-
 from lvs_agent.desired import carried, directed
 from lvs_agent.desiredstate import DesiredState
 from lvs_agent.health.probe import Probe, probe_for
@@ -24,6 +14,15 @@ from lvs_agent.model.admissions import Admissions, Pending
 from lvs_agent.model.duty import Duty, carried_without_operator, duty_from_node, duty_without_operator
 from lvs_agent.source.events import Put, Removed
 from lvs_agent.state import ItemKey, ItemValue
+from lvs_api.admission import Admitted, Refused
+from lvs_api.directorpool import DirectorPool
+from lvs_api.discovery import EndpointSlice
+from lvs_api.graph import ObjectGraph
+from lvs_api.lvsnode import LVSNode
+from lvs_api.meta import ObjectKey
+from lvs_api.realserver import RealServer
+from lvs_api.resolve import Resolution, ResolvedRealServer, resolve
+from lvs_api.virtualservice import VirtualService
 
 __all__ = ["REAL_SERVER_DUTY", "NodeModel"]
 
@@ -289,5 +288,3 @@ class NodeModel:
         for probe in probes - before:
             self._users_of[probe].add(key)
             self._unwanted_probes.discard(probe)
-
-

@@ -8,11 +8,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lvs_api.lvsnode import LVSNode, SysctlFact
-from lvs_api.meta import ObjectKey
-from lvs_api.realserver import RealServer
-from lvs_api.virtualservice import VirtualService
-
 from lvs_agent.desired import LOOPBACK
 from lvs_agent.health.monitor import Monitor
 from lvs_agent.health.state import CheckState
@@ -21,6 +16,10 @@ from lvs_agent.model.node import REAL_SERVER_DUTY
 from lvs_agent.report.statuses import Finding, findings, node_status, real_server_entry, rfc3339, service_entry
 from lvs_agent.report.writer import StatusWriter
 from lvs_agent.state import AddressKey, ItemKey, SysctlKey
+from lvs_api.lvsnode import LVSNode, SysctlFact
+from lvs_api.meta import ObjectKey
+from lvs_api.realserver import RealServer
+from lvs_api.virtualservice import VirtualService
 
 if TYPE_CHECKING:
     from collections.abc import Callable

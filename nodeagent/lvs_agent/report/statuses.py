@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
+from lvs_agent.desired import service_key
+from lvs_agent.health.state import CheckState, Status
+from lvs_agent.ipvs import DestinationCounters, DestinationKey
 from lvs_api.lvsnode import LVSNodeStatus, SysctlFact
 from lvs_api.meta import Condition
 from lvs_api.realserver import RealServerDirector
 from lvs_api.resolve import Resolution, ResolvedRealServer
 from lvs_api.virtualservice import VirtualServiceDirector
-
-from lvs_agent.desired import service_key
-from lvs_agent.health.state import CheckState, Status
-from lvs_agent.ipvs import DestinationCounters, DestinationKey
 
 __all__ = ["Finding", "node_status", "real_server_entry", "rfc3339", "service_entry"]
 
@@ -97,7 +96,7 @@ def real_server_entry(node: str, found: Sequence[Finding], counted: Counted) -> 
         )
     return RealServerDirector(
         node=node,
-        state=_STATE_NAMES[worst.status],
+        state=worst.status.value,
         since=rfc3339(worst.since) if worst.since else "",
         reason=worst.reason,
         message=worst.message[:_MESSAGE_LIMIT],
@@ -107,7 +106,6 @@ def real_server_entry(node: str, found: Sequence[Finding], counted: Counted) -> 
 
 
 _SEVERITY = {Status.UNHEALTHY: 0, Status.UNKNOWN: 1, Status.HEALTHY: 2}
-_STATE_NAMES = {Status.UNHEALTHY: "Unhealthy", Status.UNKNOWN: "Unknown", Status.HEALTHY: "Healthy"}
 
 
 def node_status(
