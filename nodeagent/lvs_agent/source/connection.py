@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import aiohttp
 import yaml
 
-from lvs_agent.source.trouble import NoConfiguration, Refused, Request, Unreachable
+from lvs_agent.source.trouble import UNAUTHORIZED, NoConfiguration, Refused, Request, Unreachable
 from lvs_agent.source.wire import refusal
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Connection:
 
     def __init__(self, kubeconfig: Path | None) -> None:
         self._kubeconfig = kubeconfig
-        self._client: ApiClient | None = None
+        self._way: _Way | None = None
         self._opening = asyncio.Lock()
 
     @classmethod
@@ -61,9 +61,9 @@ class Connection:
 
     async def close(self) -> None:
         """Close all sockets."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()  # type: ignore[no-untyped-call]
+        way, self._way = self._way, None
+        if way is not None:
+            await way.close()
 
     async def read(self, request: Request) -> bytes:
         """Return the whole answer to a GET.
@@ -113,39 +113,66 @@ class Connection:
     async def _answer(
         self, method: str, request: Request, limits: aiohttp.ClientTimeout, body: dict[str, Any] | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        client = await self._current()
+        way = await self._current()
+        server = str(way.client.configuration.host)
         headers = {"Accept": "application/json", "User-Agent": "lvs-agent"}
         if body is not None:
             headers["Content-Type"] = APPLY_TYPE
-        url = f"{client.configuration.host}{request.path}?{urlencode(request.params)}"
+        url = f"{server}{request.path}?{urlencode(request.params)}"
         try:
-            await self._authenticate(client, headers)
-            answer = await client.rest_client.request(  # type: ignore[no-untyped-call]
-                method, url, headers=headers, body=body, _request_timeout=limits
-            )
-            async with answer.response as response:
-                await _check(request, response)
-                yield response
+            async with way.used():
+                await way.client.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
+                answer = await way.client.rest_client.request(  # type: ignore[no-untyped-call]
+                    method, url, headers=headers, body=body, _request_timeout=limits
+                )
+                async with answer.response as response:
+                    await _check(request, response)
+                    yield response
         except Refused as error:
-            if error.code == 401:
-                await self._forget(client)
+            if error.code == UNAUTHORIZED:
+                await self._renew(way)
             raise
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(str(client.configuration.host), error) from error
+            raise Unreachable(server, error) from error
 
-    async def _authenticate(self, client: ApiClient, headers: dict[str, str]) -> None:
-        await client.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
-
-    async def _current(self) -> ApiClient:
+    async def _current(self) -> _Way:
         async with self._opening:
-            if self._client is None:
-                self._client = await _client(self._kubeconfig)
-            return self._client
+            if self._way is None:
+                self._way = _Way(await _client(self._kubeconfig))
+            return self._way
 
-    async def _forget(self, client: ApiClient) -> None:
+    async def _renew(self, way: _Way) -> None:
         """Have the next request read the credentials again, unless another one has already done so."""
-        if self._client is client:
+        if self._way is way:
+            self._way = None
+            await way.retire()
+
+
+class _Way:
+    """A client with the credentials of one reading; it is closed only when the last request on it is over."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self.client = client
+        self._users = 0
+        self._retired = False
+
+    @asynccontextmanager
+    async def used(self) -> AsyncIterator[None]:
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if self._retired and not self._users:
+                await self.close()
+
+    async def retire(self) -> None:
+        self._retired = True
+        if not self._users:
             await self.close()
+
+    async def close(self) -> None:
+        await self.client.close()  # type: ignore[no-untyped-call]
 
 
 async def _check(request: Request, response: aiohttp.ClientResponse) -> None:
