@@ -1,0 +1,174 @@
+"""Runs commands in the kernel it is started in, for the lab outside it: one TCP connection for each command.
+
+Only the standard library is used and only what starts fast, since a user-mode kernel is slow at start-up.
+Frames in both directions: one byte of kind, four of length (big-endian), then that many bytes.
+Client to server: R request (JSON), I standard input, C its end, S signal number.
+Server to client: O and E output, X exit code, F failure of the request; W answer to a file request.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import selectors
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from typing import Any
+
+HEADER = struct.Struct("!cI")
+CLONE_NEWNET = 0x40000000  # linux/sched.h
+CHUNK = 65536
+
+
+def send(connection: socket.socket, kind: bytes, body: bytes = b"") -> None:
+    """Send one frame."""
+    connection.sendall(HEADER.pack(kind, len(body)) + body)
+
+
+def receive(connection: socket.socket) -> tuple[bytes, bytes] | None:
+    """Receive one frame; None at the end of the connection."""
+    head = _exactly(connection, HEADER.size)
+    if head is None:
+        return None
+    kind, length = HEADER.unpack(head)
+    body = _exactly(connection, length)
+    return None if body is None else (kind, body)
+
+
+def _exactly(connection: socket.socket, count: int) -> bytes | None:
+    data = b""
+    while len(data) < count:
+        more = connection.recv(count - len(data))
+        if not more:
+            return None
+        data += more
+    return data
+
+
+def _enter(netns: str) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = os.open(f"/run/netns/{netns}", os.O_RDONLY)
+    if libc.setns(descriptor, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), f"cannot enter the network namespace {netns}")
+    os.close(descriptor)
+
+
+def _start(request: dict[str, Any]) -> subprocess.Popen[bytes]:
+    netns = request.get("netns")
+    return subprocess.Popen(  # noqa: S603 - running commands is what this is for
+        request["argv"],
+        stdin=subprocess.PIPE if request.get("stdin") else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=request.get("cwd") or "/",
+        env={**os.environ, **(request.get("env") or {})},
+        start_new_session=True,
+        preexec_fn=(lambda: _enter(netns)) if netns else None,  # noqa: PLW1509 - threads here hold no locks it needs
+    )
+
+
+def _serve_process(connection: socket.socket, request: dict[str, Any]) -> None:
+    process = _start(request)
+    try:
+        _relay(connection, process)
+    except ConnectionError:
+        process.kill()  # its caller has gone, and with it who would have ended it
+        raise
+    finally:
+        code = process.wait()
+    send(connection, b"X", str(code).encode())
+
+
+def _relay(connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    """Pass output on as it comes, and input and signals back, until both outputs are at their end."""
+    with selectors.DefaultSelector() as waiting:
+        for stream, kind in ((process.stdout, b"O"), (process.stderr, b"E")):
+            if stream is not None:
+                waiting.register(stream, selectors.EVENT_READ, kind)
+        waiting.register(connection, selectors.EVENT_READ, b"")
+        open_streams = 2
+        while open_streams:
+            for key, _ in waiting.select():
+                if key.fileobj is connection:
+                    _take(connection, process)
+                    continue
+                data = os.read(key.fd, CHUNK)
+                if data:
+                    send(connection, key.data, data)
+                else:
+                    waiting.unregister(key.fileobj)
+                    open_streams -= 1
+
+
+def _take(connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    frame = receive(connection)
+    if frame is None:
+        raise ConnectionError("the caller has gone")
+    kind, body = frame
+    if kind == b"S":
+        _signal(process, int(body))
+    elif process.stdin is not None and not process.stdin.closed:
+        try:
+            if kind == b"I":
+                process.stdin.write(body)
+                process.stdin.flush()
+            else:
+                process.stdin.close()
+        except BrokenPipeError:
+            pass
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    try:
+        os.kill(process.pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _serve_file(connection: socket.socket, request: dict[str, Any]) -> None:
+    path = request["path"]
+    if request["op"] == "read":
+        with open(path, "rb") as file:
+            send(connection, b"W", file.read())
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.lab"
+    with open(temporary, "wb") as file:
+        file.write(request["text"].encode())
+    os.replace(temporary, path)
+    send(connection, b"W")
+
+
+def _serve(connection: socket.socket) -> None:
+    frame = receive(connection)
+    if frame is None:
+        return
+    request = json.loads(frame[1])
+    try:
+        (_serve_process if request["op"] == "run" else _serve_file)(connection, request)
+    except ConnectionError:
+        pass
+    except OSError as error:
+        send(connection, b"F", str(error).encode())
+    finally:
+        connection.close()
+
+
+def main() -> None:
+    """Listen at the address and port given, until the process is ended."""
+    address, port = sys.argv[1], int(sys.argv[2])
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    with socket.create_server((address, port), backlog=64) as listener:
+        while True:
+            connection, _ = listener.accept()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=_serve, args=(connection,), daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""A kernel with IPVS: this machine's own where it has one, user-mode Linux otherwise."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab import session
+from lab.errors import CommandFailed, KernelFailed
+from lab.guestprocess import GuestProcess, call
+from lab.uml import UserModeLinux
+
+__all__ = ["MGMT_NETWORK", "OUTSIDE", "Finished", "Kernel", "boot"]
+
+# The management network: the lab outside the kernel, the kernel's own end, and each host's mgmt0.
+MGMT_NETWORK = "10.123.0.0/24"
+OUTSIDE = "10.123.0.1"
+INSIDE = "10.123.0.2"
+PORT = 7
+
+# Of net/netfilter/ipvs/Kconfig; twos came with Linux 6.1 and is not in every build.
+MODULES = (
+    "ipv6", "ip_vs", *(f"ip_vs_{name}" for name in "rr wrr lc wlc fo ovf lblc lblcr dh sh mh sed nq".split()),
+    "veth", "bridge", "dummy",
+)  # fmt: skip
+
+
+class Finished:
+    """A command that has ended with exit code 0, or any if that was allowed."""
+
+    def __init__(self, code: int, stdout: str, stderr: str) -> None:
+        self.code, self.stdout, self.stderr = code, stdout, stderr
+
+
+class Kernel:
+    """Runs commands in the kernel, and keeps files there.
+
+    Files that processes in it watch must be written with ``write_file``, below /run/lab: a user-mode kernel
+    has the machine's files as well, but does not notice when they change.
+    """
+
+    def __init__(self, server: tuple[str, int], vm: UserModeLinux | None, local: subprocess.Popen[bytes] | None) -> None:
+        self._server = server
+        self._vm = vm
+        self._local = local
+
+    def popen(
+        self,
+        argv: Sequence[str],
+        *,
+        netns: str | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        stdin: bool = False,
+        log: Path | None = None,
+        live: bool = False,
+    ) -> GuestProcess:
+        """Start a command.
+
+        Parameters
+        ----------
+        netns
+            Name of the network namespace; None for the kernel's first.
+        log
+            File that gets its output as it comes.
+        live
+            Whether its output goes to this process's own as well.
+        """
+        request = {
+            "op": "run",
+            "argv": list(argv),
+            "netns": netns,
+            "env": dict(env or {}),
+            "cwd": cwd,
+            "stdin": stdin,
+        }
+        return GuestProcess(self._connect(), request, log, live)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        netns: str | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        input: str | None = None,  # noqa: A002 - as subprocess.run calls it
+        check: bool = True,
+        timeout: float = 120.0,
+    ) -> Finished:
+        """Run a command to its end.
+
+        Raises
+        ------
+        CommandFailed
+            If it ends with another code than 0 and ``check`` is set, or not within ``timeout`` seconds.
+        """
+        process = self.popen(argv, netns=netns, env=env, cwd=cwd, stdin=input is not None)
+        if input is not None:
+            process.write(input.encode())
+            process.close_stdin()
+        code = process.wait(timeout)
+        if check and code != 0:
+            raise CommandFailed(argv, netns, code, process.stdout + process.stderr)
+        return Finished(code, process.stdout, process.stderr)
+
+    def write_file(self, path: str, text: str) -> None:
+        """Write a file there as a whole, making its folder."""
+        call(self._connect(), {"op": "write", "path": path, "text": text})
+
+    def read_file(self, path: str) -> str:
+        """Read a file there."""
+        return call(self._connect(), {"op": "read", "path": path}).decode()
+
+    def close(self) -> None:
+        """End the kernel, and all that runs in it."""
+        if self._vm is not None:
+            self._vm.kill()
+        if self._local is not None:
+            self._local.kill()
+            self._local.wait()
+
+    def _connect(self) -> socket.socket:
+        if self._vm is not None:
+            self._vm.require_alive()
+        connection = socket.create_connection(self._server, timeout=30)
+        connection.settimeout(None)
+        return connection
+
+
+def boot() -> Kernel:
+    """Bring up a kernel with IPVS.
+
+    Raises
+    ------
+    NotEntered
+        Outside the lab's namespaces.
+    KernelFailed
+        If it does not come up; with what its console said.
+    """
+    session.require()
+    kernel = _plain() if _has_ipvs() else _user_mode()
+    return kernel
+
+
+def _has_ipvs() -> bool:
+    if os.path.exists("/proc/net/ip_vs"):
+        return True
+    if os.geteuid() != 0:
+        return False
+    subprocess.run(["modprobe", "-qa", *MODULES], check=False, stderr=subprocess.DEVNULL)
+    return os.path.exists("/proc/net/ip_vs")
+
+
+def _plain() -> Kernel:
+    """Use this machine's kernel: the lab's own namespace is both its first and the outside."""
+    subprocess.run(
+        ["ip", "-batch", "-"],
+        input=f"link add mgmt type bridge\naddr add {OUTSIDE}/24 dev mgmt\nlink set mgmt up\n",
+        text=True,
+        check=True,
+    )
+    os.makedirs("/run/lab", exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "lab", "/run/lab"], check=True)
+    server = ("127.0.0.1", PORT)
+    local = subprocess.Popen([sys.executable, "-S", "-E", _guest_program(), server[0], str(server[1])])
+    _wait_for(server, lambda: local.poll() is None, lambda: "")
+    return Kernel(server, None, local)
+
+
+def _user_mode() -> Kernel:
+    subprocess.run(
+        ["ip", "-batch", "-"],
+        input=f"tuntap add dev tap0 mode tap\naddr add {OUTSIDE}/24 dev tap0\nlink set tap0 up\n",
+        text=True,
+        check=True,
+    )
+    scratch = Path(tempfile.mkdtemp(prefix="lvs-lab-"))
+    server = (INSIDE, PORT)
+    vm = UserModeLinux.start(
+        scratch,
+        modules=MODULES,
+        network=[
+            "ip link add mgmt type bridge",
+            "ip link set vec0 master mgmt up",
+            f"ip addr add {INSIDE}/24 dev mgmt",
+            "ip link set mgmt up",
+        ],
+        command=[sys.executable, "-S", "-E", _guest_program(), server[0], str(server[1])],
+        tap="tap0",
+    )
+    _wait_for(server, vm.is_alive, vm.console)
+    return Kernel(server, vm, None)
+
+
+def _guest_program() -> str:
+    return str(Path(__file__).with_name("guest.py"))
+
+
+def _wait_for(server: tuple[str, int], alive, console, seconds: float = 60.0) -> None:  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + seconds
+    while alive():
+        try:
+            socket.create_connection(server, timeout=1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise KernelFailed(f"the kernel did not answer within {seconds:g} s", console()) from None
+            time.sleep(0.05)
+        else:
+            return
+    raise KernelFailed("the kernel ended before it was up", console())

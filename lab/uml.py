@@ -1,0 +1,129 @@
+"""Boots user-mode Linux on the machine's own root file system."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.cache import cache_dir
+from lab.errors import KernelFailed
+
+__all__ = ["UserModeLinux"]
+
+MODULES = Path("/usr/lib/uml/modules")  # of Debian's package user-mode-linux
+MEMORY = "1536M"
+
+
+class UserModeLinux:
+    """A kernel as a process.
+
+    Parameters
+    ----------
+    process
+        The process.
+    console_file
+        What its console says.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], console_file: Path) -> None:
+        self._process = process
+        self._console_file = console_file
+
+    @classmethod
+    def start(
+        cls, scratch: Path, *, modules: Sequence[str], network: Sequence[str], command: Sequence[str], tap: str
+    ) -> UserModeLinux:
+        """Start it; it is up once what ``command`` serves answers.
+
+        Parameters
+        ----------
+        scratch
+            Folder for its files; on the root file system, which it shares.
+        network
+            Shell commands that set up its end of the tap device.
+        """
+        init = scratch / "init"
+        init.write_text(_init_script(modules, network, command))
+        init.chmod(0o755)
+        console_file = scratch / "console"
+        # Its memory is a mapped file: in a tmpfs, where that costs no disk traffic.
+        memory = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else scratch  # noqa: S108
+        with console_file.open("wb") as console:
+            process = subprocess.Popen(
+                [
+                    "linux.uml", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw", f"mem={MEMORY}", "quiet",
+                    f"vec0:transport=tap,ifname={tap},depth=128,gro=1", f"init={init}", "con=null", "con0=fd:0,fd:1",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "TMPDIR": str(memory), "HOME": str(scratch)},
+                start_new_session=True,
+            )  # fmt: skip
+        return cls(process, console_file)
+
+    def is_alive(self) -> bool:
+        """Tell whether it runs."""
+        return self._process.poll() is None
+
+    def require_alive(self) -> None:
+        """Make sure that it runs.
+
+        Raises
+        ------
+        KernelFailed
+            With what its console said last.
+        """
+        if not self.is_alive():
+            raise KernelFailed("the kernel has gone", self.console())
+
+    def console(self) -> str:
+        """Return what its console has said."""
+        return self._console_file.read_text(errors="replace")
+
+    def kill(self) -> None:
+        """End it; its helper processes follow."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, 9)
+        self._process.wait()
+        shutil.rmtree(self._console_file.parent, ignore_errors=True)
+
+
+def _init_script(modules: Sequence[str], network: Sequence[str], command: Sequence[str]) -> str:
+    folder = _indexed_modules()
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    return "\n".join(
+        [
+            "#!/bin/sh",
+            f"export PATH={path} HOME=/root LVS_LAB_KERNEL=1",
+            "mount -t proc proc /proc",
+            "mount -t sysfs sys /sys",
+            *(f"mount -t tmpfs tmp {place}" for place in ("/run", "/tmp")),  # noqa: S108
+            "mkdir -p /run/netns /run/lab /run/lock",
+            "ip link set lo up",
+            f"modprobe -d {folder} -a {' '.join(modules)}",
+            # What the kernel itself asks for is looked up in the one place it knows.
+            f"mkdir -p /run/lib && mount --bind {folder}/lib/modules /usr/lib/modules 2>/dev/null",
+            *network,
+            shlex.join(command),
+            "halt -f",
+            "",
+        ]
+    )
+
+
+def _indexed_modules() -> Path:
+    """Return a folder with the kernel's modules as modprobe wants them, made once per version."""
+    [version] = [entry.name for entry in MODULES.iterdir()]
+    folder = cache_dir() / "uml" / version
+    if not (folder / "ready").exists():
+        target = folder / "lib" / "modules" / version
+        shutil.copytree(MODULES / version, target, dirs_exist_ok=True)
+        subprocess.run(["/sbin/depmod", "-b", str(folder), version], check=True)
+        (folder / "ready").touch()
+    return folder
