@@ -119,7 +119,7 @@ class Journal(Mapping[str, V], Generic[V]):
         JournalUnwritable
             If the disk refuses; then nothing has changed, here or there.
         """
-        gone = [key for key in deletes if key in self._values and key not in puts]
+        gone = [key for key in dict.fromkeys(deletes) if key in self._values and key not in puts]
         lines = [_encoder.encode((key, value)) for key, value in puts.items()]
         lines += [_encoder.encode((key,)) for key in gone]
         if not lines:

@@ -25,12 +25,17 @@ class _Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     sysctl: SysctlKey | None = None
     record: SysctlRecord | None = None
 
+    def __post_init__(self) -> None:
+        if len(self._keys()) != 1:
+            raise ValueError("an entry names one item: a service, an address or a sysctl")
+
     @property
     def key(self) -> ItemKey:
-        for key in (self.service, self.address, self.sysctl):
-            if key is not None:
-                return key
-        raise ValueError("a ledger entry names no item")
+        """The one item the entry is about."""
+        return self._keys()[0]
+
+    def _keys(self) -> list[ItemKey]:
+        return [key for key in (self.service, self.address, self.sysctl) if key is not None]
 
 
 class Ledger:

@@ -210,9 +210,9 @@ def decode_destination(service: ServiceKey, payload: bytes) -> tuple[Destination
             TunnelFlags(_optional(fields, DestinationAttribute.TUN_FLAGS, _u16, 0)),
         )
         counters = DestinationCounters(
-            active=_u32(read(DestinationAttribute.ACTIVE_CONNS)),
-            inactive=_u32(read(DestinationAttribute.INACT_CONNS)),
-            persistent=_u32(read(DestinationAttribute.PERSIST_CONNS)),
+            active=_optional(fields, DestinationAttribute.ACTIVE_CONNS, _u32, 0),
+            inactive=_optional(fields, DestinationAttribute.INACT_CONNS, _u32, 0),
+            persistent=_optional(fields, DestinationAttribute.PERSIST_CONNS, _u32, 0),
             totals=_counters(fields, DestinationAttribute.STATS64, DestinationAttribute.STATS),
         )
     except (KeyError, IndexError, ValueError, struct.error) as error:
