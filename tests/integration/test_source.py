@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
-import subprocess
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -28,9 +25,9 @@ from lvs_api.lvsnode import LVSNode
 from lvs_api.meta import ObjectKey
 from lvs_api.realserver import RealServer
 from lvs_api.virtualservice import VirtualService
+from tests.integration.admin import DEADLINE, Admin, real_server, until, virtual_service
 from tests.integration.relay import relay_to
 
-DEADLINE = 60.0
 NODE = "director-1"
 
 
@@ -88,51 +85,6 @@ async def following(kubeconfig: Path, silence: float = 150.0) -> AsyncIterator[F
             task.cancel()
     finally:
         await connection.close()
-
-
-class Admin:
-    """What a person with kubectl does."""
-
-    def __init__(self, kubectl: Path, kubeconfig: Path) -> None:
-        self._kubectl = kubectl
-        self._kubeconfig = kubeconfig
-
-    async def kubectl(self, *words: str, given: object = None) -> str:
-        return await asyncio.to_thread(self._run, words, given)
-
-    async def namespace(self) -> str:
-        name = f"source-{uuid.uuid4().hex[:8]}"
-        await self.kubectl("create", "namespace", name)
-        return name
-
-    async def apply(self, *objects: dict[str, Any]) -> None:
-        await self.kubectl("apply", "-f", "-", given={"apiVersion": "v1", "kind": "List", "items": objects})
-
-    def _run(self, words: tuple[str, ...], given: object) -> str:
-        command = [str(self._kubectl), "--kubeconfig", str(self._kubeconfig), *words]
-        done = subprocess.run(
-            command, input=json.dumps(given) if given else None, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-
-def real_server(namespace: str, name: str, **spec: object) -> dict[str, Any]:
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "RealServer",
-        "metadata": {"name": name, "namespace": namespace, "labels": {"app": "web"}},
-        "spec": {"address": "198.51.100.21", **spec},
-    }
-
-
-def virtual_service(namespace: str, name: str) -> dict[str, Any]:
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "VirtualService",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"ports": [{"port": 80}], "realServers": {"selector": {"matchLabels": {"app": "web"}}}},
-    }
 
 
 @pytest.fixture
@@ -361,12 +313,6 @@ async def test_an_object_the_agent_does_not_understand_keeps_its_last_good_versi
     assert "colour" in said["problem"]
     assert follower.server(shop, "web-1").spec.weight == 2
     assert follower.removed == [Removed(RealServer, ObjectKey(shop, "web-2"))]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in logs and sockets
-            await asyncio.sleep(0.02)
 
 
 async def compact(etcd_url: str) -> None:

@@ -355,6 +355,12 @@ def test_a_status_is_applied_to_the_status_subresource(target: Target, path: str
     assert request.params == {"fieldManager": "lvs-agent-n1", "force": "true"}
 
 
+def test_what_takes_everything_back_says_nothing_about_the_status() -> None:
+    _, body = status_request(Send(WEB, {}), "lvs-agent-n1")
+
+    assert "status" not in body
+
+
 def test_nodes_with_names_too_long_for_a_field_manager_still_have_one_each() -> None:
     first, second = field_manager("n" * 250 + "1"), field_manager("n" * 250 + "2")
 

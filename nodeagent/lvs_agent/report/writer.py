@@ -64,7 +64,7 @@ class StatusWriter:
         urgent
             True: it goes out at once. False: at a bounded rate.
         uid
-            The object's uid, if known: the status is then never written on another object of the same name.
+            The object's uid, if known: an equal status is written again on a new object of the same name.
         """
         self._outbox.put(Target(kind, key), status, self._clock(), urgent=urgent, uid=uid)
         self._news.set()
@@ -134,18 +134,14 @@ def status_request(send: Send, manager: str) -> tuple[Request, dict[str, object]
     metadata = {"name": key.name}
     if key.namespace:
         metadata["namespace"] = key.namespace
-    if send.uid:
-        metadata["uid"] = send.uid
     request = Request(
         "patch",
         f"{kind.PLURAL}/status.{GROUP}",
         f"/apis/{API_VERSION}/{namespace}{kind.PLURAL}/{key.name}/status",
         {"fieldManager": manager, "force": "true"},
     )
-    body: dict[str, object] = {
-        "apiVersion": API_VERSION,
-        "kind": kind.KIND,
-        "metadata": metadata,
-        "status": dict(send.status),
-    }
+    body: dict[str, object] = {"apiVersion": API_VERSION, "kind": kind.KIND, "metadata": metadata}
+    # A status that is there but empty becomes null when the last field goes, which the schema then refuses.
+    if send.status:
+        body["status"] = dict(send.status)
     return request, body

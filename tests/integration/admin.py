@@ -1,0 +1,66 @@
+"""What a person with kubectl does in these tests, and the objects that person writes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lvs_api import API_VERSION
+
+DEADLINE = 60.0
+
+
+class Admin:
+    """What a person with kubectl does."""
+
+    def __init__(self, kubectl: Path, kubeconfig: Path) -> None:
+        self._kubectl = kubectl
+        self._kubeconfig = kubeconfig
+
+    async def kubectl(self, *words: str, given: object = None) -> str:
+        return await asyncio.to_thread(self._run, words, given)
+
+    async def namespace(self) -> str:
+        name = f"shop-{uuid.uuid4().hex[:8]}"
+        await self.kubectl("create", "namespace", name)
+        return name
+
+    async def apply(self, *objects: dict[str, Any]) -> None:
+        await self.kubectl("apply", "-f", "-", given={"apiVersion": "v1", "kind": "List", "items": objects})
+
+    def _run(self, words: tuple[str, ...], given: object) -> str:
+        command = [str(self._kubectl), "--kubeconfig", str(self._kubeconfig), *words]
+        done = subprocess.run(
+            command, input=json.dumps(given) if given else None, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+def real_server(namespace: str, name: str, **spec: object) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "RealServer",
+        "metadata": {"name": name, "namespace": namespace, "labels": {"app": "web"}},
+        "spec": {"address": "198.51.100.21", **spec},
+    }
+
+
+def virtual_service(namespace: str, name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "VirtualService",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"ports": [{"port": 80}], "realServers": {"selector": {"matchLabels": {"app": "web"}}}},
+    }
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in logs and sockets
+            await asyncio.sleep(0.02)
