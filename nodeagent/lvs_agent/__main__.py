@@ -116,9 +116,7 @@ def plan(
 
 
 @app.command()
-def show(
-    *, node: NodeName = _NODE, state_dir: StateDir = _STATE_DIR, output: OutputFormat = Output.TEXT
-) -> None:
+def show(*, node: NodeName = _NODE, state_dir: StateDir = _STATE_DIR, output: OutputFormat = Output.TEXT) -> None:
     """Show the IPVS table with connection counts, and which VirtualService each service belongs to."""
     from lvs_agent.assembly import look
     from lvs_agent.table import as_text

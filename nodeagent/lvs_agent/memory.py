@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from lvs_api.admission import Admitted
-from lvs_api.meta import ObjectKey
-
 from lvs_agent.health.probe import Probe
 from lvs_agent.health.state import CheckState
 from lvs_agent.journal import Journal
+from lvs_api.admission import Admitted
+from lvs_api.meta import ObjectKey
 
 __all__ = ["Memory"]
 
