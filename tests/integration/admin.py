@@ -23,7 +23,9 @@ class Admin:
         self._kubeconfig = kubeconfig
 
     async def kubectl(self, *words: str, given: object = None) -> str:
-        return await asyncio.to_thread(self._run, words, given)
+        done = await asyncio.to_thread(self._run, words, given)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     async def namespace(self) -> str:
         name = f"shop-{uuid.uuid4().hex[:8]}"
@@ -33,13 +35,16 @@ class Admin:
     async def apply(self, *objects: dict[str, Any]) -> None:
         await self.kubectl("apply", "-f", "-", given={"apiVersion": "v1", "kind": "List", "items": objects})
 
-    def _run(self, words: tuple[str, ...], given: object) -> str:
+    async def apply_once_served(self, manifest: dict[str, Any]) -> None:
+        """Apply an object with a field that the API server is only about to know."""
+        async with asyncio.timeout(DEADLINE):
+            while (done := await asyncio.to_thread(self._run, ("apply", "-f", "-"), manifest)).returncode != 0:
+                assert "unknown field" in done.stderr, done.stderr
+
+    def _run(self, words: tuple[str, ...], given: object) -> subprocess.CompletedProcess[str]:
         command = [str(self._kubectl), "--kubeconfig", str(self._kubeconfig), *words]
-        done = subprocess.run(
-            command, input=json.dumps(given) if given else None, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        text = json.dumps(given) if given else None
+        return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
 
 
 def real_server(namespace: str, name: str, **spec: object) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -90,6 +91,20 @@ async def following(kubeconfig: Path, silence: float = 150.0) -> AsyncIterator[F
 @pytest.fixture
 def admin(api: Any) -> Admin:
     return Admin(api.kubectl, api.kubeconfig)
+
+
+@pytest.fixture
+async def newer_schema(admin: Admin) -> AsyncIterator[None]:
+    """CRDs of a version to come, whose RealServers have a field that this agent does not know."""
+    field = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/colour"
+
+    async def patch(operation: dict[str, object]) -> None:
+        words = ("patch", "crd", "realservers.lvs-operator.io", "--type=json", "-p", json.dumps([operation]))
+        await admin.kubectl(*words)
+
+    await patch({"op": "add", "path": field, "value": {"type": "string"}})
+    yield
+    await patch({"op": "remove", "path": field})
 
 
 async def test_the_first_complete_batch_has_every_kind(api: Any, admin: Admin) -> None:
@@ -303,7 +318,7 @@ async def test_an_object_the_agent_does_not_understand_keeps_its_last_good_versi
         await follower.until(lambda f: f.complete)
 
         with capture_logs() as logs:
-            await admin.apply(real_server(shop, "web-1", weight=2, colour="red"))
+            await admin.apply_once_served(real_server(shop, "web-1", weight=2, colour="red"))
             await until(lambda: any(entry["event"] == "object_not_understood" for entry in logs))
             await admin.kubectl("-n", shop, "delete", "realserver", "web-2")
             await follower.until(lambda f: bool(f.removed))
