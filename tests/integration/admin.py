@@ -8,11 +8,25 @@ import subprocess
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lvs_api import API_VERSION
 
 DEADLINE = 60.0
+
+
+class ApiServer(Protocol):
+    """What these tests need of the fixture ``api``: a real API server that they may stop and start again."""
+
+    kubeconfig: Path  # of an administrator
+    kubectl: Path
+    etcd_url: str  # http, with etcd's JSON gateway
+
+    def stop(self) -> None:
+        """End kube-apiserver; etcd keeps its data."""
+
+    def start(self) -> None:
+        """Start kube-apiserver at the same address; return when it is ready."""
 
 
 class Admin:

@@ -19,7 +19,7 @@ from lvs_agent.source.connection import Connection
 from lvs_api.lvsnode import LVSNode
 from lvs_api.meta import ObjectKey
 from lvs_api.virtualservice import VirtualService
-from tests.integration.admin import DEADLINE, Admin, until, virtual_service
+from tests.integration.admin import DEADLINE, Admin, ApiServer, until, virtual_service
 from tests.integration.relay import relay_to
 
 QUICK = Limits(interval=0.2)
@@ -39,7 +39,7 @@ async def writing(kubeconfig: Path, node: str, limits: Limits = QUICK) -> AsyncI
 
 
 @pytest.fixture
-def admin(api: Any) -> Admin:
+def admin(api: ApiServer) -> Admin:
     return Admin(api.kubectl, api.kubeconfig)
 
 
@@ -72,7 +72,7 @@ async def eventually(look: Callable[[], Awaitable[object]], expected: object) ->
 
 
 async def test_two_directors_write_on_one_virtual_service_and_never_meet(
-    api: Any, admin: Admin, web: ObjectKey
+    api: ApiServer, admin: Admin, web: ObjectKey
 ) -> None:
     async with writing(api.kubeconfig, "n1") as first, writing(api.kubeconfig, "n2") as second:
         first.put(VirtualService, web, entry("n1", 3), urgent=True)
@@ -83,7 +83,9 @@ async def test_two_directors_write_on_one_virtual_service_and_never_meet(
         await eventually(lambda: directors(admin, web), {"n1": 1, "n2": 2})
 
 
-async def test_a_director_that_leaves_takes_back_its_own_entry_only(api: Any, admin: Admin, web: ObjectKey) -> None:
+async def test_a_director_that_leaves_takes_back_its_own_entry_only(
+    api: ApiServer, admin: Admin, web: ObjectKey
+) -> None:
     async with writing(api.kubeconfig, "n1") as first, writing(api.kubeconfig, "n2") as second:
         first.put(VirtualService, web, entry("n1", 3), urgent=True)
         second.put(VirtualService, web, entry("n2", 2), urgent=True)
@@ -95,7 +97,7 @@ async def test_a_director_that_leaves_takes_back_its_own_entry_only(api: Any, ad
 
 
 async def test_an_agent_that_was_restarted_still_owns_what_it_wrote_before(
-    api: Any, admin: Admin, web: ObjectKey
+    api: ApiServer, admin: Admin, web: ObjectKey
 ) -> None:
     async with writing(api.kubeconfig, "n1") as writer:
         writer.put(VirtualService, web, entry("n1", 3), urgent=True)
@@ -106,7 +108,7 @@ async def test_an_agent_that_was_restarted_still_owns_what_it_wrote_before(
         await eventually(lambda: directors(admin, web), {})
 
 
-async def test_what_others_wrote_into_the_status_stays(api: Any, admin: Admin, web: ObjectKey) -> None:
+async def test_what_others_wrote_into_the_status_stays(api: ApiServer, admin: Admin, web: ObjectKey) -> None:
     rollup = {"status": {"addresses": ["198.51.100.200"]}}
     await admin.kubectl(
         *("-n", web.namespace, "patch", "virtualservice", web.name),
@@ -122,7 +124,7 @@ async def test_what_others_wrote_into_the_status_stays(api: Any, admin: Admin, w
     assert json.loads(written)["status"]["addresses"] == ["198.51.100.200"]
 
 
-async def test_the_status_of_a_cluster_wide_object_is_written(api: Any, admin: Admin, web: ObjectKey) -> None:
+async def test_the_status_of_a_cluster_wide_object_is_written(api: ApiServer, admin: Admin, web: ObjectKey) -> None:
     node = web.namespace
     await admin.apply({"apiVersion": "lvs-operator.io/v1alpha1", "kind": "LVSNode", "metadata": {"name": node}})
     async with writing(api.kubeconfig, node) as writer:
@@ -136,7 +138,7 @@ async def test_the_status_of_a_cluster_wide_object_is_written(api: Any, admin: A
 
 
 async def test_what_changed_while_the_api_server_was_away_arrives_once_it_is_back(
-    api: Any, admin: Admin, web: ObjectKey, tmp_path: Path
+    api: ApiServer, admin: Admin, web: ObjectKey, tmp_path: Path
 ) -> None:
     async with relay_to(api.kubeconfig, tmp_path) as relay, writing(relay.kubeconfig, "n1") as writer:
         writer.put(VirtualService, web, entry("n1", 3), urgent=True)
@@ -153,7 +155,7 @@ async def test_what_changed_while_the_api_server_was_away_arrives_once_it_is_bac
 
 
 async def test_an_object_that_was_deleted_is_forgotten_and_holds_up_nothing(
-    api: Any, admin: Admin, web: ObjectKey
+    api: ApiServer, admin: Admin, web: ObjectKey
 ) -> None:
     async with writing(api.kubeconfig, "n1") as writer:
         with capture_logs() as logs:
@@ -165,7 +167,9 @@ async def test_an_object_that_was_deleted_is_forgotten_and_holds_up_nothing(
     assert logs == []
 
 
-async def test_an_object_made_anew_under_the_same_name_gets_its_status(api: Any, admin: Admin, web: ObjectKey) -> None:
+async def test_an_object_made_anew_under_the_same_name_gets_its_status(
+    api: ApiServer, admin: Admin, web: ObjectKey
+) -> None:
     async with writing(api.kubeconfig, "n1") as writer:
         writer.put(VirtualService, web, entry("n1", 3), urgent=True, uid=await uid(admin, web))
         await eventually(lambda: directors(admin, web), {"n1": 3})
@@ -178,7 +182,7 @@ async def test_an_object_made_anew_under_the_same_name_gets_its_status(api: Any,
 
 
 async def test_a_writer_without_the_right_says_which_right_it_lacks(
-    api: Any, admin: Admin, web: ObjectKey, tmp_path: Path
+    api: ApiServer, admin: Admin, web: ObjectKey, tmp_path: Path
 ) -> None:
     await admin.kubectl("-n", web.namespace, "create", "serviceaccount", "agent")
     token = (await admin.kubectl("-n", web.namespace, "create", "token", "agent")).strip()
@@ -196,7 +200,7 @@ async def test_a_writer_without_the_right_says_which_right_it_lacks(
 
 
 async def test_a_status_that_does_not_fit_the_schema_is_told_and_the_next_one_is_written(
-    api: Any, admin: Admin, web: ObjectKey
+    api: ApiServer, admin: Admin, web: ObjectKey
 ) -> None:
     async with writing(api.kubeconfig, "n1") as writer:
         with capture_logs() as logs:

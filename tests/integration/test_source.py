@@ -8,7 +8,6 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -26,7 +25,7 @@ from lvs_api.lvsnode import LVSNode
 from lvs_api.meta import ObjectKey
 from lvs_api.realserver import RealServer
 from lvs_api.virtualservice import VirtualService
-from tests.integration.admin import DEADLINE, Admin, real_server, until, virtual_service
+from tests.integration.admin import DEADLINE, Admin, ApiServer, real_server, until, virtual_service
 from tests.integration.relay import relay_to
 
 NODE = "director-1"
@@ -76,8 +75,8 @@ class Follower:
 
 
 @asynccontextmanager
-async def following(kubeconfig: Path, silence: float = 150.0) -> AsyncIterator[Follower]:
-    connection = await Connection.open(kubeconfig)
+async def following(way: Path | Connection, silence: float = 150.0) -> AsyncIterator[Follower]:
+    connection = way if isinstance(way, Connection) else await Connection.open(way)
     follower = Follower(ClusterSource(connection, NODE, silence))
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -89,7 +88,7 @@ async def following(kubeconfig: Path, silence: float = 150.0) -> AsyncIterator[F
 
 
 @pytest.fixture
-def admin(api: Any) -> Admin:
+def admin(api: ApiServer) -> Admin:
     return Admin(api.kubectl, api.kubeconfig)
 
 
@@ -107,7 +106,7 @@ async def newer_schema(admin: Admin) -> AsyncIterator[None]:
     await patch({"op": "remove", "path": field})
 
 
-async def test_the_first_complete_batch_has_every_kind(api: Any, admin: Admin) -> None:
+async def test_the_first_complete_batch_has_every_kind(api: ApiServer, admin: Admin) -> None:
     shop = await admin.namespace()
     pool = {"interface": "eth0", "addresses": ["198.51.100.192/27"], "nodeNames": [NODE]}
     endpoint_slice = {
@@ -138,7 +137,7 @@ async def test_the_first_complete_batch_has_every_kind(api: Any, admin: Admin) -
     assert not follower.complete_ever_taken_back
 
 
-async def test_changes_and_deletions_are_told(api: Any, admin: Admin) -> None:
+async def test_changes_and_deletions_are_told(api: ApiServer, admin: Admin) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1"), real_server(shop, "web-2"))
     async with following(api.kubeconfig) as follower:
@@ -152,32 +151,50 @@ async def test_changes_and_deletions_are_told(api: Any, admin: Admin) -> None:
     assert follower.removed == [Removed(RealServer, ObjectKey(shop, "web-2"))]
 
 
-async def test_1200_objects_are_listed_over_several_pages(api: Any, admin: Admin) -> None:
+async def test_1200_objects_are_listed_over_several_pages(api: ApiServer, admin: Admin) -> None:
     shop = await admin.namespace()
     names = {f"web-{number}" for number in range(1200)}
-    connection = await Connection.open(api.kubeconfig)
-    gate = asyncio.Semaphore(32)
-
-    async def make(name: str) -> None:
-        path = f"/apis/{API_VERSION}/namespaces/{shop}/realservers/{name}"
-        async with gate:
-            await connection.apply(
-                Request("patch", "realservers", path, {"fieldManager": "test"}), real_server(shop, name)
-            )
-
-    await asyncio.gather(*(make(name) for name in names))
-    await connection.close()
+    await make_real_servers(api.kubeconfig, shop, names)
 
     async with following(api.kubeconfig) as follower:
         await follower.until(lambda f: f.complete)
 
     assert follower.names(RealServer, shop) == names
-    await admin.kubectl("delete", "namespace", shop, "--wait=false")
+    await admin.kubectl("-n", shop, "delete", "realservers", "--all", "--wait=false")
+
+
+async def test_a_list_whose_pages_expire_half_way_is_begun_again_and_complete(api: ApiServer, admin: Admin) -> None:
+    shop = await admin.namespace()
+    names = {f"web-{number}" for number in range(600)}
+    await make_real_servers(api.kubeconfig, shop, names)
+
+    class CompactedBetweenPages(Connection):
+        """The real connection, on which etcd forgets the first page's version before the second is asked for."""
+
+        compacted = False
+
+        async def read(self, request: Request) -> bytes:
+            body = await super().read(request)
+            if request.resource.startswith("realservers") and not self.compacted:
+                self.compacted = True
+                await admin.apply(real_server(shop, "web-0", weight=2))
+                await asyncio.to_thread(api.stop)
+                await compact(api.etcd_url)
+                await asyncio.to_thread(api.start)
+            return body
+
+    with capture_logs() as logs:
+        async with following(CompactedBetweenPages(api.kubeconfig)) as follower:
+            await follower.until(lambda f: f.complete)
+
+    assert any(entry["event"] == "listing_again" for entry in logs)
+    assert follower.names(RealServer, shop) == names
+    assert follower.removed == []
     await admin.kubectl("-n", shop, "delete", "realservers", "--all", "--wait=false")
 
 
 async def test_an_agent_started_before_the_api_server_waits_and_then_completes(
-    api: Any, admin: Admin, tmp_path: Path
+    api: ApiServer, admin: Admin, tmp_path: Path
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1"))
@@ -195,7 +212,7 @@ async def test_an_agent_started_before_the_api_server_waits_and_then_completes(
 
 
 async def test_deletions_made_while_the_agent_was_cut_off_are_noticed_and_nothing_else_is_removed(
-    api: Any, admin: Admin, tmp_path: Path
+    api: ApiServer, admin: Admin, tmp_path: Path
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(*(real_server(shop, f"web-{number}") for number in range(5)))
@@ -213,7 +230,7 @@ async def test_deletions_made_while_the_agent_was_cut_off_are_noticed_and_nothin
 
 
 async def test_an_api_server_that_restarts_with_its_history_compacted_costs_a_new_list_and_nothing_else(
-    api: Any, admin: Admin, tmp_path: Path
+    api: ApiServer, admin: Admin, tmp_path: Path
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(*(real_server(shop, f"web-{number}") for number in range(5)))
@@ -238,7 +255,7 @@ async def test_an_api_server_that_restarts_with_its_history_compacted_costs_a_ne
     assert len(untouched) >= 3
 
 
-async def test_an_api_server_that_restarts_while_it_is_watched_removes_nothing(api: Any, admin: Admin) -> None:
+async def test_an_api_server_that_restarts_while_it_is_watched_removes_nothing(api: ApiServer, admin: Admin) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1"))
     async with following(api.kubeconfig) as follower:
@@ -253,7 +270,7 @@ async def test_an_api_server_that_restarts_while_it_is_watched_removes_nothing(a
 
 
 async def test_a_connection_that_falls_silent_is_given_up_and_the_watch_goes_on(
-    api: Any, admin: Admin, tmp_path: Path
+    api: ApiServer, admin: Admin, tmp_path: Path
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1"))
@@ -271,7 +288,7 @@ async def test_a_connection_that_falls_silent_is_given_up_and_the_watch_goes_on(
 
 
 async def test_credentials_that_were_renewed_in_the_kubeconfig_are_picked_up(
-    api: Any, admin: Admin, tmp_path: Path
+    api: ApiServer, admin: Admin, tmp_path: Path
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1"))
@@ -291,7 +308,7 @@ async def test_credentials_that_were_renewed_in_the_kubeconfig_are_picked_up(
 
 
 async def test_an_agent_without_the_right_to_list_says_which_right_it_lacks(
-    api: Any, admin: Admin, tmp_path: Path
+    api: ApiServer, admin: Admin, tmp_path: Path
 ) -> None:
     shop = await admin.namespace()
     await admin.kubectl("-n", shop, "create", "serviceaccount", "agent")
@@ -310,7 +327,7 @@ async def test_an_agent_without_the_right_to_list_says_which_right_it_lacks(
 
 
 async def test_an_object_the_agent_does_not_understand_keeps_its_last_good_version(
-    api: Any, admin: Admin, newer_schema: None
+    api: ApiServer, admin: Admin, newer_schema: None
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1", weight=2), real_server(shop, "web-2"))
@@ -328,6 +345,20 @@ async def test_an_object_the_agent_does_not_understand_keeps_its_last_good_versi
     assert "colour" in said["problem"]
     assert follower.server(shop, "web-1").spec.weight == 2
     assert follower.removed == [Removed(RealServer, ObjectKey(shop, "web-2"))]
+
+
+async def make_real_servers(kubeconfig: Path, namespace: str, names: set[str]) -> None:
+    connection = await Connection.open(kubeconfig)
+    gate = asyncio.Semaphore(32)
+
+    async def make(name: str) -> None:
+        path = f"/apis/{API_VERSION}/namespaces/{namespace}/realservers/{name}"
+        request = Request("patch", "realservers", path, {"fieldManager": "test"})
+        async with gate:
+            await connection.apply(request, real_server(namespace, name))
+
+    await asyncio.gather(*(make(name) for name in names))
+    await connection.close()
 
 
 async def compact(etcd_url: str) -> None:
