@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from lab import session
+from lab import session, tools
 from lab.errors import LabError
 
 __all__ = ["main"]
@@ -17,11 +17,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab", description="A kernel with IPVS, and room for tests.")
     parser.add_argument(
         "verb",
-        choices=["enter", "run", "inside", "run-inside"],
-        help="enter: run a command in namespaces of the lab's own. run: run it in a kernel with IPVS there.",
+        choices=["enter", "run", "tools", "inside", "run-inside"],
+        help="enter: run a command in namespaces of the lab's own. run: run it in a kernel with IPVS there. "
+        "tools: build etcd, kube-apiserver and kubectl where they are not there yet.",
     )
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the command, after --")
     arguments = parser.parse_args()
+    if arguments.verb == "tools":
+        print(tools.build().kubectl.parent)
+        return 0
     command = [*arguments.command]
     if command[:1] == ["--"]:
         command = command[1:]

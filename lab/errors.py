@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-__all__ = ["CommandFailed", "KernelFailed", "LabError", "NotEntered", "Overdue"]
+__all__ = ["ApiServerFailed", "CommandFailed", "KernelFailed", "LabError", "NotEntered", "Overdue", "ToolsMissing"]
 
 
 class LabError(Exception):
@@ -41,3 +42,19 @@ class Overdue(LabError):
     def __init__(self, what: str, seconds: float, last: object) -> None:
         self.last = last
         super().__init__(f"{what}: not within {seconds:g} s; last seen: {last}")
+
+
+class ToolsMissing(LabError):
+    """etcd, kube-apiserver or kubectl is not there."""
+
+    def __init__(self, folder: Path, assets: str | None) -> None:
+        also = f", nor all in KUBEBUILDER_ASSETS={assets}" if assets else ""
+        super().__init__(f"etcd, kube-apiserver and kubectl are not in {folder}{also}: run `make tools` first")
+
+
+class ApiServerFailed(LabError):
+    """etcd or kube-apiserver did not become ready."""
+
+    def __init__(self, name: str, code: int | None, seconds: float, log: str) -> None:
+        how = f"was not ready within {seconds:g} s" if code is None else f"ended with {code} before it was ready"
+        super().__init__(f"{name} {how}; its log ends:\n{log[-4000:]}")

@@ -8,6 +8,7 @@ Server to client: O and E output, X exit code, F failure of the request; W answe
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -60,7 +61,7 @@ def _enter(netns: str) -> None:
 
 def _start(request: dict[str, Any]) -> subprocess.Popen[bytes]:
     netns = request.get("netns")
-    return subprocess.Popen(  # noqa: S603 - running commands is what this is for
+    return subprocess.Popen(
         request["argv"],
         stdin=subprocess.PIPE if request.get("stdin") else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -68,7 +69,7 @@ def _start(request: dict[str, Any]) -> subprocess.Popen[bytes]:
         cwd=request.get("cwd") or "/",
         env={**os.environ, **(request.get("env") or {})},
         start_new_session=True,
-        preexec_fn=(lambda: _enter(netns)) if netns else None,  # noqa: PLW1509 - threads here hold no locks it needs
+        preexec_fn=(lambda: _enter(netns)) if netns else None,
     )
 
 
@@ -124,10 +125,8 @@ def _take(connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(process.pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def _serve_file(connection: socket.socket, request: dict[str, Any]) -> None:

@@ -35,7 +35,9 @@ def call(connection: socket.socket, request: dict[str, Any]) -> bytes:
 class GuestProcess:
     """A command that runs, or has run; its output is at hand as it comes."""
 
-    def __init__(self, connection: socket.socket, request: dict[str, Any], log: Path | None, live: bool = False) -> None:
+    def __init__(
+        self, connection: socket.socket, request: dict[str, Any], log: Path | None, live: bool = False
+    ) -> None:
         self.argv: list[str] = request["argv"]
         self._connection = connection
         self._log = log.open("ab", buffering=0) if log else None

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lab import session
@@ -26,7 +26,8 @@ PORT = 7
 
 # Of net/netfilter/ipvs/Kconfig; twos came with Linux 6.1 and is not in every build.
 MODULES = (
-    "ipv6", "ip_vs", *(f"ip_vs_{name}" for name in "rr wrr lc wlc fo ovf lblc lblcr dh sh mh sed nq".split()),
+    "ipv6", "ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_lc", "ip_vs_wlc", "ip_vs_fo", "ip_vs_ovf", "ip_vs_lblc",
+    "ip_vs_lblcr", "ip_vs_dh", "ip_vs_sh", "ip_vs_mh", "ip_vs_sed", "ip_vs_nq",
     "veth", "bridge", "dummy",
 )  # fmt: skip
 
@@ -45,7 +46,9 @@ class Kernel:
     has the machine's files as well, but does not notice when they change.
     """
 
-    def __init__(self, server: tuple[str, int], vm: UserModeLinux | None, local: subprocess.Popen[bytes] | None) -> None:
+    def __init__(
+        self, server: tuple[str, int], vm: UserModeLinux | None, local: subprocess.Popen[bytes] | None
+    ) -> None:
         self._server = server
         self._vm = vm
         self._local = local
@@ -89,7 +92,7 @@ class Kernel:
         netns: str | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
-        input: str | None = None,  # noqa: A002 - as subprocess.run calls it
+        input: str | None = None,
         check: bool = True,
         timeout: float = 120.0,
     ) -> Finished:
@@ -144,8 +147,7 @@ def boot() -> Kernel:
         If it does not come up; with what its console said.
     """
     session.require()
-    kernel = _plain() if _has_ipvs() else _user_mode()
-    return kernel
+    return _plain() if _has_ipvs() else _user_mode()
 
 
 def _has_ipvs() -> bool:
@@ -202,7 +204,9 @@ def _guest_program() -> str:
     return str(Path(__file__).with_name("guest.py"))
 
 
-def _wait_for(server: tuple[str, int], alive, console, seconds: float = 60.0) -> None:  # type: ignore[no-untyped-def]
+def _wait_for(
+    server: tuple[str, int], alive: Callable[[], bool], console: Callable[[], str], seconds: float = 60.0
+) -> None:
     deadline = time.monotonic() + seconds
     while alive():
         try:

@@ -77,9 +77,7 @@ def _routed(name: str, address: str, gateway: str) -> HostPlan:
 
 
 def _routed_client() -> HostPlan:
-    return HostPlan(
-        "client", (Interface("eth0", "front", ("172.20.2.37/16",)),), routes=("default via 172.20.2.43",)
-    )
+    return HostPlan("client", (Interface("eth0", "front", ("172.20.2.37/16",)),), routes=("default via 172.20.2.43",))
 
 
 def _router(*back: str) -> HostPlan:

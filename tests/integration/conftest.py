@@ -1,0 +1,164 @@
+"""The lab for tests: one kernel and one API server for all of them, a network and clean objects for each."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from lab import tools
+from lab.apiserver import CRDS, ApiServer
+from lab.kernel import Kernel, boot
+from lab.processes import Agent, Operator
+from lab.session import MARK
+from lab.topology import Network, Plan
+
+# Namespaces that an API server has from the start, or that it makes again.
+OWN_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
+
+
+def pytest_sessionstart() -> None:
+    if os.environ.get(MARK) != "1":
+        pytest.exit("these tests need the lab around them: start them with `make test-integration`", returncode=1)
+
+
+@pytest.fixture(scope="session")
+def kernel() -> Iterator[Kernel]:
+    """A kernel with IPVS."""
+    booted = boot()
+    yield booted
+    booted.close()
+
+
+@pytest.fixture
+def network(kernel: Kernel) -> Iterator[Callable[[Plan], Network]]:
+    """Bring up a network from its plan; it goes with the test."""
+    with ExitStack() as stack:
+        yield lambda plan: stack.enter_context(Network(kernel, plan))
+
+
+@pytest.fixture(scope="session")
+def running_api_server(kernel: Kernel) -> Iterator[ApiServer]:
+    """An API server with our CRDs, whatever tests have left in it."""
+    server = ApiServer(tools.find(), Path(tempfile.mkdtemp(prefix="lvs-api-", dir=_memory())))
+    try:
+        server.start()
+        if any(CRDS.glob("*.yaml")):
+            server.install_crds()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def api_server(running_api_server: ApiServer) -> Iterator[ApiServer]:
+    """An API server that runs and has our CRDs, and no object of any test before."""
+    yield running_api_server
+    running_api_server.start_if_stopped()
+    remove_objects(running_api_server)
+
+
+class Api(msgspec.Struct, frozen=True):
+    """An API server, for tests that bring their own clients."""
+
+    server: ApiServer
+    kubectl: Path
+    kubeconfig: Path
+    etcd_url: str
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        self.server.start()
+
+    def stop(self) -> None:
+        """Stop it at once; etcd stays."""
+        self.server.stop()
+
+
+@pytest.fixture
+def api(api_server: ApiServer) -> Api:
+    return Api(api_server, api_server.tools.kubectl, api_server.admin_kubeconfig, api_server.etcd_url)
+
+
+class Processes:
+    """Starts agents and the operator for one test; ends them with it and keeps their logs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._running: list[Agent | Operator] = []
+
+    def agent(self, *args: Any, **kwargs: Any) -> Agent:
+        """Start an agent; takes what ``lab.processes.Agent`` takes, without the log."""
+        host = args[0]
+        agent = Agent(host, self.folder / f"agent-{host.name}.log", *args[1:], **kwargs)
+        self._running.append(agent)
+        return agent
+
+    def operator(self, kubeconfig: Path) -> Operator:
+        """Start the operator."""
+        operator = Operator(kubeconfig, self.folder / "operator.log")
+        self._running.append(operator)
+        return operator
+
+    def close(self) -> None:
+        """End what still runs."""
+        for process in self._running:
+            if process.poll() is None:
+                process.kill()
+
+
+LOGS = pytest.StashKey[list[Path]]()
+
+
+@pytest.fixture
+def processes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processes]:
+    """Start agents and the operator; their logs are shown if the test fails."""
+    request.node.stash.setdefault(LOGS, []).append(tmp_path)
+    started = Processes(tmp_path)
+    yield started
+    started.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for folder in item.stash.get(LOGS, []):
+            for log in sorted(folder.glob("*.log")):
+                report.sections.append((log.name, log.read_text(errors="replace")[-8000:]))
+    return report
+
+
+def remove_objects(server: ApiServer) -> None:
+    """Remove what tests have made: objects of our kinds, Services with their slices, namespaces."""
+    kinds = server.kubectl("api-resources", "--api-group=lvs-operator.io", "-o", "name").stdout.split()
+    kinds += ["services", "endpointslices.discovery.k8s.io"]
+    listed = server.kubectl("get", ",".join(kinds), "--all-namespaces", "-o", "json", "--ignore-not-found").stdout
+    items = msgspec.json.decode(listed).get("items", []) if listed.strip() else []
+    ours = [item for item in items if item["metadata"]["name"] != "kubernetes"]
+    if ours:
+        text = msgspec.json.encode({"apiVersion": "v1", "kind": "List", "items": ours}).decode()
+        server.kubectl("delete", "--ignore-not-found", "--wait=true", "-f", "-", input=text)
+    names = server.kubectl("get", "namespaces", "-o", "name").stdout.split()
+    for name in names:
+        namespace = name.removeprefix("namespace/")
+        if namespace not in OWN_NAMESPACES:
+            _finish_namespace(server, namespace)
+
+
+def _finish_namespace(server: ApiServer, name: str) -> None:
+    """Delete a namespace; there is no controller here that would take its finalizer off."""
+    server.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+    empty = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "spec": {"finalizers": []}}
+    text = msgspec.json.encode(empty).decode()
+    server.kubectl("replace", "--raw", f"/api/v1/namespaces/{name}/finalize", "-f", "-", input=text, check=False)
+
+
+def _memory() -> str | None:
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
