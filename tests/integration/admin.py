@@ -4,41 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import uuid
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from lab.apiserver import ApiServer
 from lvs_api import API_VERSION
 
 DEADLINE = 60.0
 
 
-class ApiServer(Protocol):
-    """What these tests need of the fixture ``api``: a real API server that they may stop and start again."""
-
-    kubeconfig: Path  # of an administrator
-    kubectl: Path
-    etcd_url: str  # http, with etcd's JSON gateway
-
-    def stop(self) -> None:
-        """End kube-apiserver; etcd keeps its data."""
-
-    def start(self) -> None:
-        """Start kube-apiserver at the same address; return when it is ready."""
-
-
 class Admin:
     """What a person with kubectl does."""
 
-    def __init__(self, kubectl: Path, kubeconfig: Path) -> None:
-        self._kubectl = kubectl
-        self._kubeconfig = kubeconfig
+    def __init__(self, api: ApiServer) -> None:
+        self._api = api
 
-    async def kubectl(self, *words: str, given: object = None) -> str:
-        done = await asyncio.to_thread(self._run, words, given)
-        assert done.returncode == 0, done.stderr
+    async def kubectl(self, *words: str, given: str | None = None) -> str:
+        done = await asyncio.to_thread(self._api.kubectl, *words, input=given)
         return done.stdout
 
     async def namespace(self) -> str:
@@ -47,18 +30,21 @@ class Admin:
         return name
 
     async def apply(self, *objects: dict[str, Any]) -> None:
-        await self.kubectl("apply", "-f", "-", given={"apiVersion": "v1", "kind": "List", "items": objects})
+        await self.kubectl("apply", "-f", "-", given=as_list(*objects))
 
     async def apply_once_served(self, manifest: dict[str, Any]) -> None:
         """Apply an object with a field that the API server is only about to know."""
+        words = ("apply", "-f", "-")
         async with asyncio.timeout(DEADLINE):
-            while (done := await asyncio.to_thread(self._run, ("apply", "-f", "-"), manifest)).returncode != 0:
+            while True:
+                done = await asyncio.to_thread(self._api.kubectl, *words, input=as_list(manifest), check=False)
+                if done.code == 0:
+                    return
                 assert "unknown field" in done.stderr, done.stderr
 
-    def _run(self, words: tuple[str, ...], given: object) -> subprocess.CompletedProcess[str]:
-        command = [str(self._kubectl), "--kubeconfig", str(self._kubeconfig), *words]
-        text = json.dumps(given) if given else None
-        return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+
+def as_list(*objects: dict[str, Any]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
 
 
 def real_server(namespace: str, name: str, **spec: object) -> dict[str, Any]:

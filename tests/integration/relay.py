@@ -30,7 +30,8 @@ class Relay:
         """Let connections through."""
         self._listener = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
         self._port = self._listener.sockets[0].getsockname()[1]
-        self._original["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{self._port}"
+        cluster = self._original["clusters"][0]["cluster"]
+        cluster |= {"server": f"https://127.0.0.1:{self._port}", "tls-server-name": self._upstream[0]}
         self.kubeconfig.write_text(yaml.safe_dump(self._original))
 
     async def cut(self) -> None:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from structlog.testing import capture_logs
 
+from lab.apiserver import ApiServer
 from lvs_agent.source.cluster import ClusterSource
 from lvs_agent.source.connection import Connection
 from lvs_agent.source.events import ApiObject, Put, Removed
@@ -25,7 +26,7 @@ from lvs_api.lvsnode import LVSNode
 from lvs_api.meta import ObjectKey
 from lvs_api.realserver import RealServer
 from lvs_api.virtualservice import VirtualService
-from tests.integration.admin import DEADLINE, Admin, ApiServer, real_server, until, virtual_service
+from tests.integration.admin import DEADLINE, Admin, real_server, until, virtual_service
 from tests.integration.relay import relay_to
 
 NODE = "director-1"
@@ -89,7 +90,7 @@ async def following(way: Path | Connection, silence: float = 150.0) -> AsyncIter
 
 @pytest.fixture
 def admin(api: ApiServer) -> Admin:
-    return Admin(api.kubectl, api.kubeconfig)
+    return Admin(api)
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ async def test_the_first_complete_batch_has_every_kind(api: ApiServer, admin: Ad
         endpoint_slice,
     )
 
-    async with following(api.kubeconfig) as follower:
+    async with following(api.admin_kubeconfig) as follower:
         await follower.until(lambda f: f.complete)
 
     assert follower.names(VirtualService, shop) == {"web"}
@@ -140,7 +141,7 @@ async def test_the_first_complete_batch_has_every_kind(api: ApiServer, admin: Ad
 async def test_changes_and_deletions_are_told(api: ApiServer, admin: Admin) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1"), real_server(shop, "web-2"))
-    async with following(api.kubeconfig) as follower:
+    async with following(api.admin_kubeconfig) as follower:
         await follower.until(lambda f: f.complete)
 
         await admin.apply(real_server(shop, "web-1", weight=3))
@@ -154,9 +155,9 @@ async def test_changes_and_deletions_are_told(api: ApiServer, admin: Admin) -> N
 async def test_1200_objects_are_listed_over_several_pages(api: ApiServer, admin: Admin) -> None:
     shop = await admin.namespace()
     names = {f"web-{number}" for number in range(1200)}
-    await make_real_servers(api.kubeconfig, shop, names)
+    await make_real_servers(api.admin_kubeconfig, shop, names)
 
-    async with following(api.kubeconfig) as follower:
+    async with following(api.admin_kubeconfig) as follower:
         await follower.until(lambda f: f.complete)
 
     assert follower.names(RealServer, shop) == names
@@ -166,7 +167,7 @@ async def test_1200_objects_are_listed_over_several_pages(api: ApiServer, admin:
 async def test_a_list_whose_pages_expire_half_way_is_begun_again_and_complete(api: ApiServer, admin: Admin) -> None:
     shop = await admin.namespace()
     names = {f"web-{number}" for number in range(600)}
-    await make_real_servers(api.kubeconfig, shop, names)
+    await make_real_servers(api.admin_kubeconfig, shop, names)
 
     class CompactedBetweenPages(Connection):
         """The real connection, on which etcd forgets the first page's version before the second is asked for."""
@@ -178,13 +179,12 @@ async def test_a_list_whose_pages_expire_half_way_is_begun_again_and_complete(ap
             if request.resource.startswith("realservers") and not self.compacted:
                 self.compacted = True
                 await admin.apply(real_server(shop, "web-0", weight=2))
-                await asyncio.to_thread(api.stop)
                 await compact(api.etcd_url)
-                await asyncio.to_thread(api.start)
+                await asyncio.to_thread(api.restart)
             return body
 
     with capture_logs() as logs:
-        async with following(CompactedBetweenPages(api.kubeconfig)) as follower:
+        async with following(CompactedBetweenPages(api.admin_kubeconfig)) as follower:
             await follower.until(lambda f: f.complete)
 
     assert any(entry["event"] == "listing_again" for entry in logs)
@@ -198,7 +198,7 @@ async def test_an_agent_started_before_the_api_server_waits_and_then_completes(
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1"))
-    async with relay_to(api.kubeconfig, tmp_path) as relay:
+    async with relay_to(api.admin_kubeconfig, tmp_path) as relay:
         await relay.cut()
         async with following(relay.kubeconfig) as follower:
             with capture_logs() as logs:
@@ -216,7 +216,7 @@ async def test_deletions_made_while_the_agent_was_cut_off_are_noticed_and_nothin
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(*(real_server(shop, f"web-{number}") for number in range(5)))
-    async with relay_to(api.kubeconfig, tmp_path) as relay, following(relay.kubeconfig) as follower:
+    async with relay_to(api.admin_kubeconfig, tmp_path) as relay, following(relay.kubeconfig) as follower:
         await follower.until(lambda f: f.complete)
         await relay.cut()
 
@@ -234,16 +234,15 @@ async def test_an_api_server_that_restarts_with_its_history_compacted_costs_a_ne
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(*(real_server(shop, f"web-{number}") for number in range(5)))
-    async with relay_to(api.kubeconfig, tmp_path) as relay, following(relay.kubeconfig) as follower:
+    async with relay_to(api.admin_kubeconfig, tmp_path) as relay, following(relay.kubeconfig) as follower:
         await follower.until(lambda f: f.complete)
         known = dict(follower.objects)
         await relay.cut()
         await admin.kubectl("-n", shop, "delete", "realserver", "web-3")
         await admin.apply(real_server(shop, "web-4", weight=3))
 
-        await asyncio.to_thread(api.stop)
         await compact(api.etcd_url)
-        await asyncio.to_thread(api.start)
+        await asyncio.to_thread(api.restart)
         with capture_logs() as logs:
             await relay.open()
             await follower.until(lambda f: bool(f.removed) and f.server(shop, "web-4").spec.weight == 3)
@@ -258,11 +257,10 @@ async def test_an_api_server_that_restarts_with_its_history_compacted_costs_a_ne
 async def test_an_api_server_that_restarts_while_it_is_watched_removes_nothing(api: ApiServer, admin: Admin) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1"))
-    async with following(api.kubeconfig) as follower:
+    async with following(api.admin_kubeconfig) as follower:
         await follower.until(lambda f: f.complete)
 
-        await asyncio.to_thread(api.stop)
-        await asyncio.to_thread(api.start)
+        await asyncio.to_thread(api.restart)
         await admin.apply(real_server(shop, "web-1", weight=7))
         await follower.until(lambda f: f.server(shop, "web-1").spec.weight == 7)
 
@@ -274,7 +272,7 @@ async def test_a_connection_that_falls_silent_is_given_up_and_the_watch_goes_on(
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1"))
-    async with relay_to(api.kubeconfig, tmp_path) as relay, following(relay.kubeconfig, silence=2.0) as follower:
+    async with relay_to(api.admin_kubeconfig, tmp_path) as relay, following(relay.kubeconfig, silence=2.0) as follower:
         await follower.until(lambda f: f.complete)
         relay.silence()
         await admin.apply(real_server(shop, "web-1", weight=5))
@@ -293,7 +291,7 @@ async def test_credentials_that_were_renewed_in_the_kubeconfig_are_picked_up(
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1"))
     kubeconfig = tmp_path / "kubeconfig"
-    good = yaml.safe_load(api.kubeconfig.read_text())
+    good = yaml.safe_load(api.admin_kubeconfig.read_text())
     stale = {**good, "users": [{"name": entry["name"], "user": {"token": "expired"}} for entry in good["users"]]}
     kubeconfig.write_text(yaml.safe_dump(stale))
 
@@ -313,7 +311,7 @@ async def test_an_agent_without_the_right_to_list_says_which_right_it_lacks(
     shop = await admin.namespace()
     await admin.kubectl("-n", shop, "create", "serviceaccount", "agent")
     token = (await admin.kubectl("-n", shop, "create", "token", "agent")).strip()
-    config = yaml.safe_load(api.kubeconfig.read_text())
+    config = yaml.safe_load(api.admin_kubeconfig.read_text())
     config["users"] = [{"name": entry["name"], "user": {"token": token}} for entry in config["users"]]
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(yaml.safe_dump(config))
@@ -331,7 +329,7 @@ async def test_an_object_the_agent_does_not_understand_keeps_its_last_good_versi
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1", weight=2), real_server(shop, "web-2"))
-    async with following(api.kubeconfig) as follower:
+    async with following(api.admin_kubeconfig) as follower:
         await follower.until(lambda f: f.complete)
 
         with capture_logs() as logs:
