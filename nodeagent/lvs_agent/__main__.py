@@ -109,7 +109,7 @@ def plan(
     from lvs_agent.assembly import make_plan
 
     configure("auto", verbose=verbose)
-    found = asyncio.run(make_plan(_origin(manifests, kubeconfig, node), state_dir, adopt=adopt))
+    found = make_plan(_origin(manifests, kubeconfig, node), state_dir, adopt=adopt)
     _print(found, found.as_text(), output)
     if found.problems:
         raise typer.Exit(1)

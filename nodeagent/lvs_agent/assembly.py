@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import resource
 import time
@@ -106,7 +107,7 @@ async def run_agent(origin: Origin, state_dir: Path, *, adopt: bool, resync: flo
         await agent.run()
 
 
-async def make_plan(origin: Origin, state_dir: Path, *, adopt: bool) -> Report:
+def make_plan(origin: Origin, state_dir: Path, *, adopt: bool) -> Report:
     """Work out what the agent would do now, and touch nothing: neither kernel nor state directory."""
     memory, ledger, actual = Memory(state_dir), Ledger(state_dir), ActualState()
     remembered = memory.health
@@ -122,7 +123,8 @@ async def make_plan(origin: Origin, state_dir: Path, *, adopt: bool) -> Report:
         health=health,
         actual=actual.view,
     )
-    problems = await _take_all(origin, state_dir, model)
+    # Not within the event loop that follows: the kernel is used synchronously here.
+    problems = asyncio.run(_take_all(origin, state_dir, model))
     with NodeKernel() as kernel:
         facts = kernel.facts()
         ours = {key.address for key in ledger.owned() if isinstance(key, AddressKey)}

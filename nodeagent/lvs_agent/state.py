@@ -116,4 +116,5 @@ class Operation(msgspec.Struct, frozen=True):
     after: ItemValue | None = None
 
     def __str__(self) -> str:
-        return f"{self.action} {self.key}"
+        restored = self.action is Action.DELETE and isinstance(self.key, SysctlKey)
+        return f"{'restore' if restored else self.action} {self.key}"
