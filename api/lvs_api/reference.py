@@ -118,7 +118,7 @@ def _default(schema: Schema) -> str:
             return ""
         case bool(value):
             return f"`{str(value).lower()}`"
-        case {}:
+        case dict():
             return ""
         case list(values):
             return ", ".join(f"`{value}`" for value in values)

@@ -73,9 +73,9 @@ def _object(node: types.StructType, *, defaults: bool) -> Schema:
     properties: Schema = {}
     for field in node.fields:
         below = defaults and field.encode_name != "status"
-        properties[field.encode_name] = _schema(field.type, defaults=below)
-        if below and (default := _default(field)) is not None:
-            properties[field.encode_name]["default"] = default
+        properties[field.encode_name] = schema = _schema(field.type, defaults=below)
+        if below and (default := _default(field, schema)) is not None:
+            schema["default"] = default
     for name, key in getattr(node.cls, "LIST_MAP_KEYS", {}).items():
         properties[name] |= {_LIST_TYPE: "map", _LIST_MAP_KEYS: [key]}
     required = [field.encode_name for field in node.fields if field.required and field.encode_name != "metadata"]
@@ -113,13 +113,15 @@ def _only_member(members: Iterable[types.Type]) -> types.Type:
     return rest[0]
 
 
-def _default(field: types.Field) -> Any:
+def _default(field: types.Field, schema: Schema) -> Any:
     """Return the default as the API server is to know it; None for none."""
     default = field.default
     if default is msgspec.NODEFAULT or default is None or default in ("", ()):
         return None
-    # A struct's own defaults stay with its fields: it comes to {} here, and the API server fills that in.
-    return msgspec.to_builtins(default)
+    # The API server applies the rules to a default as it stands, before it fills in the defaults within.
+    inner = {name: below["default"] for name, below in schema.get("properties", {}).items() if "default" in below}
+    stated = msgspec.to_builtins(default)
+    return {**inner, **stated} if isinstance(stated, dict) else stated
 
 
 def _bounds(**bounds: Any) -> Schema:
