@@ -40,8 +40,8 @@ async def writing(kubeconfig: Path, node: str, limits: Limits = QUICK) -> AsyncI
 
 
 @pytest.fixture
-def admin(api: ApiServer) -> Admin:
-    return Admin(api)
+def admin(api_server: ApiServer) -> Admin:
+    return Admin(api_server)
 
 
 @pytest.fixture
@@ -73,9 +73,12 @@ async def eventually(look: Callable[[], Awaitable[object]], expected: object) ->
 
 
 async def test_two_directors_write_on_one_virtual_service_and_never_meet(
-    api: ApiServer, admin: Admin, web: ObjectKey
+    api_server: ApiServer, admin: Admin, web: ObjectKey
 ) -> None:
-    async with writing(api.admin_kubeconfig, "n1") as first, writing(api.admin_kubeconfig, "n2") as second:
+    async with (
+        writing(api_server.admin_kubeconfig, "n1") as first,
+        writing(api_server.admin_kubeconfig, "n2") as second,
+    ):
         first.put(VirtualService, web, entry("n1", 3), urgent=True)
         second.put(VirtualService, web, entry("n2", 2), urgent=True)
         await eventually(lambda: directors(admin, web), {"n1": 3, "n2": 2})
@@ -85,9 +88,12 @@ async def test_two_directors_write_on_one_virtual_service_and_never_meet(
 
 
 async def test_a_director_that_leaves_takes_back_its_own_entry_only(
-    api: ApiServer, admin: Admin, web: ObjectKey
+    api_server: ApiServer, admin: Admin, web: ObjectKey
 ) -> None:
-    async with writing(api.admin_kubeconfig, "n1") as first, writing(api.admin_kubeconfig, "n2") as second:
+    async with (
+        writing(api_server.admin_kubeconfig, "n1") as first,
+        writing(api_server.admin_kubeconfig, "n2") as second,
+    ):
         first.put(VirtualService, web, entry("n1", 3), urgent=True)
         second.put(VirtualService, web, entry("n2", 2), urgent=True)
         await eventually(lambda: directors(admin, web), {"n1": 3, "n2": 2})
@@ -98,24 +104,24 @@ async def test_a_director_that_leaves_takes_back_its_own_entry_only(
 
 
 async def test_an_agent_that_was_restarted_still_owns_what_it_wrote_before(
-    api: ApiServer, admin: Admin, web: ObjectKey
+    api_server: ApiServer, admin: Admin, web: ObjectKey
 ) -> None:
-    async with writing(api.admin_kubeconfig, "n1") as writer:
+    async with writing(api_server.admin_kubeconfig, "n1") as writer:
         writer.put(VirtualService, web, entry("n1", 3), urgent=True)
         await eventually(lambda: directors(admin, web), {"n1": 3})
 
-    async with writing(api.admin_kubeconfig, "n1") as writer:
+    async with writing(api_server.admin_kubeconfig, "n1") as writer:
         writer.drop(VirtualService, web)
         await eventually(lambda: directors(admin, web), {})
 
 
-async def test_what_others_wrote_into_the_status_stays(api: ApiServer, admin: Admin, web: ObjectKey) -> None:
+async def test_what_others_wrote_into_the_status_stays(api_server: ApiServer, admin: Admin, web: ObjectKey) -> None:
     rollup = {"status": {"addresses": ["198.51.100.200"]}}
     await admin.kubectl(
         *("-n", web.namespace, "patch", "virtualservice", web.name),
         *("--subresource=status", "--type=merge", "-p", json.dumps(rollup)),
     )
-    async with writing(api.admin_kubeconfig, "n1") as writer:
+    async with writing(api_server.admin_kubeconfig, "n1") as writer:
         writer.put(VirtualService, web, entry("n1", 3), urgent=True)
         await eventually(lambda: directors(admin, web), {"n1": 3})
         writer.drop(VirtualService, web)
@@ -125,10 +131,12 @@ async def test_what_others_wrote_into_the_status_stays(api: ApiServer, admin: Ad
     assert json.loads(written)["status"]["addresses"] == ["198.51.100.200"]
 
 
-async def test_the_status_of_a_cluster_wide_object_is_written(api: ApiServer, admin: Admin, web: ObjectKey) -> None:
+async def test_the_status_of_a_cluster_wide_object_is_written(
+    api_server: ApiServer, admin: Admin, web: ObjectKey
+) -> None:
     node = web.namespace
     await admin.apply({"apiVersion": "lvs-operator.io/v1alpha1", "kind": "LVSNode", "metadata": {"name": node}})
-    async with writing(api.admin_kubeconfig, node) as writer:
+    async with writing(api_server.admin_kubeconfig, node) as writer:
         writer.put(LVSNode, ObjectKey("", node), {"kernel": "6.1.0"}, urgent=True)
 
         async def kernel() -> str:
@@ -139,9 +147,9 @@ async def test_the_status_of_a_cluster_wide_object_is_written(api: ApiServer, ad
 
 
 async def test_what_changed_while_the_api_server_was_away_arrives_once_it_is_back(
-    api: ApiServer, admin: Admin, web: ObjectKey, tmp_path: Path
+    api_server: ApiServer, admin: Admin, web: ObjectKey, tmp_path: Path
 ) -> None:
-    async with relay_to(api.admin_kubeconfig, tmp_path) as relay, writing(relay.kubeconfig, "n1") as writer:
+    async with relay_to(api_server.admin_kubeconfig, tmp_path) as relay, writing(relay.kubeconfig, "n1") as writer:
         writer.put(VirtualService, web, entry("n1", 3), urgent=True)
         await eventually(lambda: directors(admin, web), {"n1": 3})
         await relay.cut()
@@ -156,9 +164,9 @@ async def test_what_changed_while_the_api_server_was_away_arrives_once_it_is_bac
 
 
 async def test_an_object_that_was_deleted_is_forgotten_and_holds_up_nothing(
-    api: ApiServer, admin: Admin, web: ObjectKey
+    api_server: ApiServer, admin: Admin, web: ObjectKey
 ) -> None:
-    async with writing(api.admin_kubeconfig, "n1") as writer:
+    async with writing(api_server.admin_kubeconfig, "n1") as writer:
         with capture_logs() as logs:
             writer.put(VirtualService, ObjectKey(web.namespace, "gone"), entry("n1", 3), urgent=True)
             writer.drop(VirtualService, ObjectKey(web.namespace, "gone-too"))
@@ -169,9 +177,9 @@ async def test_an_object_that_was_deleted_is_forgotten_and_holds_up_nothing(
 
 
 async def test_an_object_made_anew_under_the_same_name_gets_its_status(
-    api: ApiServer, admin: Admin, web: ObjectKey
+    api_server: ApiServer, admin: Admin, web: ObjectKey
 ) -> None:
-    async with writing(api.admin_kubeconfig, "n1") as writer:
+    async with writing(api_server.admin_kubeconfig, "n1") as writer:
         writer.put(VirtualService, web, entry("n1", 3), urgent=True, uid=await uid(admin, web))
         await eventually(lambda: directors(admin, web), {"n1": 3})
         await admin.kubectl("-n", web.namespace, "delete", "virtualservice", web.name)
@@ -183,11 +191,11 @@ async def test_an_object_made_anew_under_the_same_name_gets_its_status(
 
 
 async def test_a_writer_without_the_right_says_which_right_it_lacks(
-    api: ApiServer, admin: Admin, web: ObjectKey, tmp_path: Path
+    api_server: ApiServer, admin: Admin, web: ObjectKey, tmp_path: Path
 ) -> None:
     await admin.kubectl("-n", web.namespace, "create", "serviceaccount", "agent")
     token = (await admin.kubectl("-n", web.namespace, "create", "token", "agent")).strip()
-    config = yaml.safe_load(api.admin_kubeconfig.read_text())
+    config = yaml.safe_load(api_server.admin_kubeconfig.read_text())
     config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(yaml.safe_dump(config))
@@ -201,9 +209,9 @@ async def test_a_writer_without_the_right_says_which_right_it_lacks(
 
 
 async def test_a_status_that_does_not_fit_the_schema_is_told_and_the_next_one_is_written(
-    api: ApiServer, admin: Admin, web: ObjectKey
+    api_server: ApiServer, admin: Admin, web: ObjectKey
 ) -> None:
-    async with writing(api.admin_kubeconfig, "n1") as writer:
+    async with writing(api_server.admin_kubeconfig, "n1") as writer:
         with capture_logs() as logs:
             writer.put(VirtualService, web, {"directors": [{"healthy": 3}]}, urgent=True)
             await until(lambda: bool(logs))

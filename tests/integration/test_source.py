@@ -89,8 +89,8 @@ async def following(way: Path | Connection, silence: float = 150.0) -> AsyncIter
 
 
 @pytest.fixture
-def admin(api: ApiServer) -> Admin:
-    return Admin(api)
+def admin(api_server: ApiServer) -> Admin:
+    return Admin(api_server)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ async def newer_schema(admin: Admin) -> AsyncIterator[None]:
     await patch({"op": "remove", "path": field})
 
 
-async def test_the_first_complete_batch_has_every_kind(api: ApiServer, admin: Admin) -> None:
+async def test_the_first_complete_batch_has_every_kind(api_server: ApiServer, admin: Admin) -> None:
     shop = await admin.namespace()
     pool = {"interface": "eth0", "addresses": ["198.51.100.192/27"], "nodeNames": [NODE]}
     endpoint_slice = {
@@ -127,7 +127,7 @@ async def test_the_first_complete_batch_has_every_kind(api: ApiServer, admin: Ad
         endpoint_slice,
     )
 
-    async with following(api.admin_kubeconfig) as follower:
+    async with following(api_server.admin_kubeconfig) as follower:
         await follower.until(lambda f: f.complete)
 
     assert follower.names(VirtualService, shop) == {"web"}
@@ -138,10 +138,10 @@ async def test_the_first_complete_batch_has_every_kind(api: ApiServer, admin: Ad
     assert not follower.complete_ever_taken_back
 
 
-async def test_changes_and_deletions_are_told(api: ApiServer, admin: Admin) -> None:
+async def test_changes_and_deletions_are_told(api_server: ApiServer, admin: Admin) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1"), real_server(shop, "web-2"))
-    async with following(api.admin_kubeconfig) as follower:
+    async with following(api_server.admin_kubeconfig) as follower:
         await follower.until(lambda f: f.complete)
 
         await admin.apply(real_server(shop, "web-1", weight=3))
@@ -152,22 +152,24 @@ async def test_changes_and_deletions_are_told(api: ApiServer, admin: Admin) -> N
     assert follower.removed == [Removed(RealServer, ObjectKey(shop, "web-2"))]
 
 
-async def test_1200_objects_are_listed_over_several_pages(api: ApiServer, admin: Admin) -> None:
+async def test_1200_objects_are_listed_over_several_pages(api_server: ApiServer, admin: Admin) -> None:
     shop = await admin.namespace()
     names = {f"web-{number}" for number in range(1200)}
-    await make_real_servers(api.admin_kubeconfig, shop, names)
+    await make_real_servers(api_server.admin_kubeconfig, shop, names)
 
-    async with following(api.admin_kubeconfig) as follower:
+    async with following(api_server.admin_kubeconfig) as follower:
         await follower.until(lambda f: f.complete)
 
     assert follower.names(RealServer, shop) == names
     await admin.kubectl("-n", shop, "delete", "realservers", "--all", "--wait=false")
 
 
-async def test_a_list_whose_pages_expire_half_way_is_begun_again_and_complete(api: ApiServer, admin: Admin) -> None:
+async def test_a_list_whose_pages_expire_half_way_is_begun_again_and_complete(
+    api_server: ApiServer, admin: Admin
+) -> None:
     shop = await admin.namespace()
     names = {f"web-{number}" for number in range(600)}
-    await make_real_servers(api.admin_kubeconfig, shop, names)
+    await make_real_servers(api_server.admin_kubeconfig, shop, names)
 
     class CompactedBetweenPages(Connection):
         """The real connection, on which etcd forgets the first page's version before the second is asked for."""
@@ -179,12 +181,12 @@ async def test_a_list_whose_pages_expire_half_way_is_begun_again_and_complete(ap
             if request.resource.startswith("realservers") and not self.compacted:
                 self.compacted = True
                 await admin.apply(real_server(shop, "web-0", weight=2))
-                await compact(api.etcd_url)
-                await asyncio.to_thread(api.restart)
+                await compact(api_server.etcd_url)
+                await asyncio.to_thread(api_server.restart)
             return body
 
     with capture_logs() as logs:
-        async with following(CompactedBetweenPages(api.admin_kubeconfig)) as follower:
+        async with following(CompactedBetweenPages(api_server.admin_kubeconfig)) as follower:
             await follower.until(lambda f: f.complete)
 
     assert any(entry["event"] == "listing_again" for entry in logs)
@@ -194,11 +196,11 @@ async def test_a_list_whose_pages_expire_half_way_is_begun_again_and_complete(ap
 
 
 async def test_an_agent_started_before_the_api_server_waits_and_then_completes(
-    api: ApiServer, admin: Admin, tmp_path: Path
+    api_server: ApiServer, admin: Admin, tmp_path: Path
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1"))
-    async with relay_to(api.admin_kubeconfig, tmp_path) as relay:
+    async with relay_to(api_server.admin_kubeconfig, tmp_path) as relay:
         await relay.cut()
         async with following(relay.kubeconfig) as follower:
             with capture_logs() as logs:
@@ -212,11 +214,11 @@ async def test_an_agent_started_before_the_api_server_waits_and_then_completes(
 
 
 async def test_deletions_made_while_the_agent_was_cut_off_are_noticed_and_nothing_else_is_removed(
-    api: ApiServer, admin: Admin, tmp_path: Path
+    api_server: ApiServer, admin: Admin, tmp_path: Path
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(*(real_server(shop, f"web-{number}") for number in range(5)))
-    async with relay_to(api.admin_kubeconfig, tmp_path) as relay, following(relay.kubeconfig) as follower:
+    async with relay_to(api_server.admin_kubeconfig, tmp_path) as relay, following(relay.kubeconfig) as follower:
         await follower.until(lambda f: f.complete)
         await relay.cut()
 
@@ -230,19 +232,19 @@ async def test_deletions_made_while_the_agent_was_cut_off_are_noticed_and_nothin
 
 
 async def test_an_api_server_that_restarts_with_its_history_compacted_costs_a_new_list_and_nothing_else(
-    api: ApiServer, admin: Admin, tmp_path: Path
+    api_server: ApiServer, admin: Admin, tmp_path: Path
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(*(real_server(shop, f"web-{number}") for number in range(5)))
-    async with relay_to(api.admin_kubeconfig, tmp_path) as relay, following(relay.kubeconfig) as follower:
+    async with relay_to(api_server.admin_kubeconfig, tmp_path) as relay, following(relay.kubeconfig) as follower:
         await follower.until(lambda f: f.complete)
         known = dict(follower.objects)
         await relay.cut()
         await admin.kubectl("-n", shop, "delete", "realserver", "web-3")
         await admin.apply(real_server(shop, "web-4", weight=3))
 
-        await compact(api.etcd_url)
-        await asyncio.to_thread(api.restart)
+        await compact(api_server.etcd_url)
+        await asyncio.to_thread(api_server.restart)
         with capture_logs() as logs:
             await relay.open()
             await follower.until(lambda f: bool(f.removed) and f.server(shop, "web-4").spec.weight == 3)
@@ -254,13 +256,15 @@ async def test_an_api_server_that_restarts_with_its_history_compacted_costs_a_ne
     assert len(untouched) >= 3
 
 
-async def test_an_api_server_that_restarts_while_it_is_watched_removes_nothing(api: ApiServer, admin: Admin) -> None:
+async def test_an_api_server_that_restarts_while_it_is_watched_removes_nothing(
+    api_server: ApiServer, admin: Admin
+) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1"))
-    async with following(api.admin_kubeconfig) as follower:
+    async with following(api_server.admin_kubeconfig) as follower:
         await follower.until(lambda f: f.complete)
 
-        await asyncio.to_thread(api.restart)
+        await asyncio.to_thread(api_server.restart)
         await admin.apply(real_server(shop, "web-1", weight=7))
         await follower.until(lambda f: f.server(shop, "web-1").spec.weight == 7)
 
@@ -268,11 +272,14 @@ async def test_an_api_server_that_restarts_while_it_is_watched_removes_nothing(a
 
 
 async def test_a_connection_that_falls_silent_is_given_up_and_the_watch_goes_on(
-    api: ApiServer, admin: Admin, tmp_path: Path
+    api_server: ApiServer, admin: Admin, tmp_path: Path
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1"))
-    async with relay_to(api.admin_kubeconfig, tmp_path) as relay, following(relay.kubeconfig, silence=2.0) as follower:
+    async with (
+        relay_to(api_server.admin_kubeconfig, tmp_path) as relay,
+        following(relay.kubeconfig, silence=2.0) as follower,
+    ):
         await follower.until(lambda f: f.complete)
         relay.silence()
         await admin.apply(real_server(shop, "web-1", weight=5))
@@ -286,12 +293,12 @@ async def test_a_connection_that_falls_silent_is_given_up_and_the_watch_goes_on(
 
 
 async def test_credentials_that_were_renewed_in_the_kubeconfig_are_picked_up(
-    api: ApiServer, admin: Admin, tmp_path: Path
+    api_server: ApiServer, admin: Admin, tmp_path: Path
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1"))
     kubeconfig = tmp_path / "kubeconfig"
-    good = yaml.safe_load(api.admin_kubeconfig.read_text())
+    good = yaml.safe_load(api_server.admin_kubeconfig.read_text())
     stale = {**good, "users": [{"name": entry["name"], "user": {"token": "expired"}} for entry in good["users"]]}
     kubeconfig.write_text(yaml.safe_dump(stale))
 
@@ -306,12 +313,12 @@ async def test_credentials_that_were_renewed_in_the_kubeconfig_are_picked_up(
 
 
 async def test_an_agent_without_the_right_to_list_says_which_right_it_lacks(
-    api: ApiServer, admin: Admin, tmp_path: Path
+    api_server: ApiServer, admin: Admin, tmp_path: Path
 ) -> None:
     shop = await admin.namespace()
     await admin.kubectl("-n", shop, "create", "serviceaccount", "agent")
     token = (await admin.kubectl("-n", shop, "create", "token", "agent")).strip()
-    config = yaml.safe_load(api.admin_kubeconfig.read_text())
+    config = yaml.safe_load(api_server.admin_kubeconfig.read_text())
     config["users"] = [{"name": entry["name"], "user": {"token": token}} for entry in config["users"]]
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(yaml.safe_dump(config))
@@ -325,11 +332,11 @@ async def test_an_agent_without_the_right_to_list_says_which_right_it_lacks(
 
 
 async def test_an_object_the_agent_does_not_understand_keeps_its_last_good_version(
-    api: ApiServer, admin: Admin, newer_schema: None
+    api_server: ApiServer, admin: Admin, newer_schema: None
 ) -> None:
     shop = await admin.namespace()
     await admin.apply(real_server(shop, "web-1", weight=2), real_server(shop, "web-2"))
-    async with following(api.admin_kubeconfig) as follower:
+    async with following(api_server.admin_kubeconfig) as follower:
         await follower.until(lambda f: f.complete)
 
         with capture_logs() as logs:
