@@ -55,12 +55,11 @@ class DumpInterrupted(KernelError):
 
 
 class KernelSilent(KernelError):
-    """A request got no reply in time."""
+    """A request got no reply."""
 
-    def __init__(self, request: str, seconds: float) -> None:
+    def __init__(self, request: str) -> None:
         self.request = request
-        self.seconds = seconds
-        super().__init__(f"the kernel did not answer {request} within {seconds:g} s")
+        super().__init__(f"the kernel did not answer {request}")
 
 
 class MalformedMessage(KernelError):
@@ -148,6 +147,6 @@ class Refused(KernelError):
 class OutcomeUnknown(KernelError):
     """A reply was lost: what was to be done may have happened or not, and the item has to be read again."""
 
-    def __init__(self, key: ItemKey) -> None:
+    def __init__(self, key: ItemKey | str) -> None:
         self.key = key
         super().__init__(f"{key}: the kernel's answer was lost; the item is read again before anything else")

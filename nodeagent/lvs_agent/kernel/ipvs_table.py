@@ -26,7 +26,6 @@ from lvs_agent.kernel.errors import (
     ItemExists,
     ItemGone,
     KernelError,
-    KernelSilent,
     OutcomeUnknown,
     Refused,
     SchedulerUnavailable,
@@ -128,8 +127,12 @@ class IPVSTable:
         ------
         Refused
             If the kernel says no.
+        OutcomeUnknown
+            If it says nothing, as when a sync daemon is stopped before it ran (kthread_stop, EINTR).
         """
         (code,) = self._writable().execute([request])
+        if code is None:
+            raise OutcomeUnknown(request.command.name)
         if code:
             raise Refused(request.command.name, code)
 
@@ -142,7 +145,7 @@ class IPVSTable:
             results = self._writable().execute([_request(operation) for operation in operations])
         except IPVSUnavailable as error:
             return [None if operation.action is Action.DELETE else error for operation in operations]
-        except (OSError, KernelSilent):
+        except OSError:
             self.close()
             return [OutcomeUnknown(operation.key) for operation in operations]
         return [_error(operation, code) for operation, code in zip(operations, results, strict=True)]

@@ -43,8 +43,6 @@ BATCH_BYTES = 131_072
 # A dump comes in datagrams as large as what the reader offers, up to 32 KiB (netlink_recvmsg, max_recvmsg_len).
 RECEIVE_BYTES = 65_536
 DUMP_ATTEMPTS = 5
-# The kernel answers within the system call, but it may load a module first.
-REPLY_SECONDS = 30.0
 
 _HEADERS = struct.Struct("=IHHIIBBH")
 
@@ -98,8 +96,6 @@ class GenericNetlink:
         try:
             self._socket.bind((0, 0))
             self._socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
-            # A time-out of the kernel's, as one of Python's would cost a poll() per reply.
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", int(REPLY_SECONDS), 0))
             if receive_buffer is not None:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
             self._family_id = self._find(family)
@@ -121,11 +117,6 @@ class GenericNetlink:
         -------
         list
             Per request: 0 if it is done, the errno of its refusal, or None if its reply may have been lost.
-
-        Raises
-        ------
-        KernelSilent
-            If the last request of a batch is not answered.
         """
         results: list[int | None] = []
         batch: list[bytes] = []
@@ -229,6 +220,9 @@ class GenericNetlink:
         while True:
             try:
                 datagram, _truncated = self._receive("a batch")
+            except KernelSilent:
+                # netlink_rcv_skb does not answer what was interrupted (EINTR).
+                return [*results[:-1], None]
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
@@ -253,11 +247,12 @@ class GenericNetlink:
             self._take(datagram, first, known)
         return [before or after for before, after in zip(results, known, strict=True)]
 
-    def _receive(self, waiting_for: str, flags: int = 0) -> tuple[bytes, bool]:
+    def _receive(self, waiting_for: str) -> tuple[bytes, bool]:
+        """Return the next datagram; there is no waiting, since the kernel answers before a send returns."""
         try:
-            size, _ancillary, received, _address = self._socket.recvmsg_into([self._buffer], 0, flags)
+            size, _ancillary, received, _address = self._socket.recvmsg_into([self._buffer], 0, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            raise KernelSilent(waiting_for, REPLY_SECONDS) from None
+            raise KernelSilent(waiting_for) from None
         return bytes(memoryview(self._buffer)[:size]), bool(received & socket.MSG_TRUNC)
 
     def _drain(self) -> list[bytes]:
@@ -265,7 +260,7 @@ class GenericNetlink:
         left = []
         while True:
             try:
-                left.append(self._receive("", socket.MSG_DONTWAIT)[0])
+                left.append(self._receive("")[0])
             except KernelSilent:
                 return left
             except OSError as error:
