@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab.errors import ApiServerFailed, CommandFailed
@@ -138,6 +139,18 @@ class ApiServer:
     def apply(self, text: str) -> None:
         """Apply manifests."""
         self.kubectl("apply", "-f", "-", input=text)
+
+    def add_node(self, name: str, address: str, labels: Mapping[str, str] | None = None) -> None:
+        """Make a Node with this InternalIP, as a kubelet would."""
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": dict(labels or {})}}
+        status = {
+            "addresses": [{"type": "InternalIP", "address": address}],
+            "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady", "message": ""}],
+        }
+        self.apply(json.dumps(node))
+        self.kubectl(
+            "patch", "node", name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status})
+        )
 
     def install_crds(self, folder: Path = CRDS) -> None:
         """Install the CRDs of a folder and wait until they are served."""

@@ -79,6 +79,7 @@ class NodeModel:
         self._probes_of: dict[ObjectKey, frozenset[Probe]] = {}
         self._users_of: defaultdict[Probe, set[ObjectKey]] = defaultdict(set)
         self._present: set[ObjectKey] = set()
+        self._uids: dict[tuple[type[VirtualService] | type[RealServer], ObjectKey], str] = {}
         self._accepted_changes: dict[ObjectKey, Admitted | None] = {}
         self._unwanted_probes: set[Probe] = set()
         self._touched: set[ObjectKey] = set()
@@ -90,8 +91,12 @@ class NodeModel:
         for event in events:
             if isinstance(event, Put):
                 self._put(event)
+                if isinstance(event.object, VirtualService | RealServer):
+                    self._uids[type(event.object), event.object.metadata.key] = event.object.metadata.uid
             else:
                 self._remove(event)
+                if event.kind is VirtualService or event.kind is RealServer:
+                    self._uids.pop((event.kind, event.key), None)
 
     def take_health(self, probe: Probe) -> None:
         """Note that the outcome of a probe changed."""
@@ -153,6 +158,10 @@ class NodeModel:
         """Return a VirtualService's real servers if this node directs it."""
         resolution = self.resolutions.get(key)
         return resolution if resolution and resolution.admitted.pool in self.duty.directs else None
+
+    def uid(self, kind: type[VirtualService] | type[RealServer], key: ObjectKey) -> str:
+        """Return the uid of an object; empty if it is not known."""
+        return self._uids.get((kind, key), "")
 
     def wanted_probes(self) -> Iterable[Probe]:
         """Return every probe that some service of this node wants to be run."""

@@ -120,7 +120,7 @@ class ClusterReporter:
             if finding.server.real_server:
                 self._services_of[finding.server.real_server].add(key)
         entry = service_entry(self._agent.model.node_name, resolution, found, self._errors_of(key), self._counters)
-        self._writer.put(VirtualService, key, {"directors": [_plain(entry)]}, urgent=urgent)
+        self._put(VirtualService, key, entry, urgent)
         return _real_servers(before) | _real_servers(found)
 
     def _real_server_changed(self, key: ObjectKey, urgent: bool) -> None:
@@ -133,7 +133,13 @@ class ClusterReporter:
             finding for service in services for finding in self._found[service] if finding.server.real_server == key
         ]
         entry = real_server_entry(self._agent.model.node_name, found, self._counters)
-        self._writer.put(RealServer, key, {"directors": [_plain(entry)]}, urgent=urgent)
+        self._put(RealServer, key, entry, urgent)
+
+    def _put(
+        self, kind: type[VirtualService] | type[RealServer], key: ObjectKey, entry: msgspec.Struct, urgent: bool
+    ) -> None:
+        status = {"directors": [_plain(entry)]}
+        self._writer.put(kind, key, status, urgent=urgent, uid=self._agent.model.uid(kind, key))
 
     def _errors_of(self, service: ObjectKey) -> list[str]:
         agent = self._agent
