@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -22,6 +23,7 @@ from lvs_agent.health.state import CheckState
 from lvs_agent.ipvs import DestinationCounters, DestinationKey
 from lvs_agent.kernel.errors import KernelError
 from lvs_agent.kernel.node import NodeFacts, NodeKernel
+from lvs_agent.kernel.outcome import Outcome
 from lvs_agent.memory import Memory
 from lvs_agent.model.node import NodeModel
 from lvs_agent.source.events import Changes
@@ -31,6 +33,9 @@ from lvs_api.meta import ObjectKey
 __all__ = ["Agent", "Reporter", "Timing"]
 
 log = structlog.get_logger(__name__)
+
+# More steps than this at once are summed up in the log.
+FEW_STEPS = 20
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,7 +49,7 @@ class Timing(msgspec.Struct, frozen=True):
     resync
         Between full comparisons with the kernel.
     counters
-        Between readings of connection counts.
+        Between readings of connection counts; infinite where nobody wants them.
     retry_first, retry_longest
         Before the first and any further attempt at what the kernel refused.
     """
@@ -113,7 +118,7 @@ class Agent:
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kernel")
         self._next_resync = 0.0
-        self._next_counters = 0.0
+        self._next_counters = 0.0 if math.isfinite(timing.counters) else math.inf
         self._attempts = 0
         self._said: dict[ObjectKey, str] = {}
         self._reporter = reporter(self)
@@ -228,8 +233,7 @@ class Agent:
                 log.warning("something is in the way", item=str(obstacle.key), why=obstacle.message)
             outcomes = await self._in_thread(self.applier.apply, plan.operations) if plan.operations else []
             self.actual.take(outcomes)
-            for outcome in outcomes:
-                self._note(outcome.operation.key, outcome.error, str(outcome.operation))
+            self._say_done(outcomes)
             examined = {one.operation.key for one in outcomes if one.operation.action is Action.ADOPT and not one.error}
         if not self.errors:
             self._attempts = 0
@@ -247,13 +251,20 @@ class Agent:
                 log.warning("not accepted; its last good state stays", virtual_service=str(key), why=problem)
         self._said = problems
 
-    def _note(self, key: ItemKey, error: KernelError | None, step: str) -> None:
-        if error is None:
-            log.info("done", step=step)
-            return
-        self.errors[key] = str(error)
-        log.warning("the kernel refused", step=step, error=str(error))
-        self._retry_later()
+    def _say_done(self, outcomes: Sequence[Outcome]) -> None:
+        """Log what was done: each step where they are few, their number where they are many."""
+        done = [outcome.operation for outcome in outcomes if outcome.error is None]
+        say = log.info if len(done) <= FEW_STEPS else log.debug
+        for operation in done:
+            say("done", step=str(operation))
+        if len(done) > FEW_STEPS:
+            log.info("done", steps=len(done), first=str(done[0]), last=str(done[-1]))
+        for outcome in outcomes:
+            if outcome.error is not None:
+                self.errors[outcome.operation.key] = str(outcome.error)
+                log.warning("the kernel refused", step=str(outcome.operation), error=str(outcome.error))
+        if len(done) < len(outcomes):
+            self._retry_later()
 
     def _retry_later(self) -> None:
         self._attempts += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import math
 import resource
 import time
 from collections.abc import Callable
@@ -64,6 +65,7 @@ async def run_agent(origin: Origin, state_dir: Path, *, adopt: bool, resync: flo
         _allow_open_files()
         memory, ledger = Memory(state_dir), Ledger(state_dir)
         kernel, actual = NodeKernel(), ActualState()
+        timing = Timing(resync=resync)
         agent: Agent
 
         def health_changed(probe: Probe, state: CheckState) -> None:
@@ -92,6 +94,7 @@ async def run_agent(origin: Origin, state_dir: Path, *, adopt: bool, resync: flo
         else:
             source = follow_files(origin.manifests, state_dir)
             reporter = lambda _: SilentReporter()  # noqa: E731
+            timing = msgspec.structs.replace(timing, counters=math.inf)
         agent = Agent(
             source=await stack.enter_async_context(aclosing(source)),
             model=model,
@@ -101,7 +104,7 @@ async def run_agent(origin: Origin, state_dir: Path, *, adopt: bool, resync: flo
             monitor=monitor,
             memory=memory,
             reporter=reporter,
-            timing=Timing(resync=resync),
+            timing=timing,
             adopt=adopt,
         )
         await agent.run()
