@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import json
 import os
+import queue
 import selectors
 import signal
 import socket
@@ -75,17 +76,30 @@ def _start(request: dict[str, Any]) -> subprocess.Popen[bytes]:
 
 def _serve_process(connection: socket.socket, request: dict[str, Any]) -> None:
     process = _start(request)
+    given: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    threading.Thread(target=_feed, args=(process, given), daemon=True).start()
     try:
-        _relay(connection, process)
+        _relay(connection, process, given)
     except ConnectionError:
         process.kill()  # its caller has gone, and with it who would have ended it
         raise
     finally:
+        given.put(None)
         code = process.wait()
     send(connection, b"X", str(code).encode())
 
 
-def _relay(connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
+def _feed(process: subprocess.Popen[bytes], given: queue.SimpleQueue[bytes | None]) -> None:
+    """Write standard input, at the command's own pace: it may want its output read first."""
+    if process.stdin is None:
+        return
+    with contextlib.suppress(BrokenPipeError), process.stdin:
+        while (data := given.get()) is not None:
+            process.stdin.write(data)
+            process.stdin.flush()
+
+
+def _relay(connection: socket.socket, process: subprocess.Popen[bytes], given: queue.SimpleQueue[bytes | None]) -> None:
     """Pass output on as it comes, and input and signals back, until both outputs are at their end."""
     with selectors.DefaultSelector() as waiting:
         for stream, kind in ((process.stdout, b"O"), (process.stderr, b"E")):
@@ -96,7 +110,7 @@ def _relay(connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
         while open_streams:
             for key, _ in waiting.select():
                 if key.fileobj is connection:
-                    _take(connection, process)
+                    _take(connection, process, given)
                     continue
                 data = os.read(key.fd, CHUNK)
                 if data:
@@ -106,22 +120,15 @@ def _relay(connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
                     open_streams -= 1
 
 
-def _take(connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
+def _take(connection: socket.socket, process: subprocess.Popen[bytes], given: queue.SimpleQueue[bytes | None]) -> None:
     frame = receive(connection)
     if frame is None:
         raise ConnectionError("the caller has gone")
     kind, body = frame
     if kind == b"S":
         _signal(process, int(body))
-    elif process.stdin is not None and not process.stdin.closed:
-        try:
-            if kind == b"I":
-                process.stdin.write(body)
-                process.stdin.flush()
-            else:
-                process.stdin.close()
-        except BrokenPipeError:
-            pass
+    else:
+        given.put(body if kind == b"I" else None)
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:

@@ -96,7 +96,9 @@ class Host:
 # Left out: neighbours and route caches come and go with traffic; the values below are counters, clocks or
 # secrets that change by themselves (Documentation/networking/ip-sysctl.rst).
 _VOLATILE = "fib_multipath_hash_seed|tcp_fastopen_key|stable_secret|/neigh/|net/ipv4/route/|nf_conntrack_count"
+# The kernel checks its own IPv6 addresses for duplicates first (RFC 4862), and adds routes when it has: up to 5 s.
 _DUMP = rf"""
+for i in $(seq 50); do ip -6 addr show tentative | grep -q . || break; sleep 0.1; done
 ip -d addr show | sed -E 's/(valid_lft|preferred_lft) [^ ]+ ?//g; s/ (numtxqueues|gso_|tso_|gro_)[^ ]* [0-9]+//g'
 ip -4 route show table all; ip -6 route show table all | sed -E 's/ expires [^ ]+//'
 ip rule

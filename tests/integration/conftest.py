@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from lab import tools
@@ -18,9 +17,7 @@ from lab.kernel import Kernel, boot
 from lab.processes import Agent, Operator
 from lab.session import MARK
 from lab.topology import Network, Plan
-
-# Namespaces that an API server has from the start, or that it makes again.
-OWN_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
+from tests.integration.leftovers import remove_objects
 
 
 def pytest_sessionstart() -> None:
@@ -64,26 +61,10 @@ def api_server(running_api_server: ApiServer) -> Iterator[ApiServer]:
     remove_objects(running_api_server)
 
 
-class Api(msgspec.Struct, frozen=True):
-    """An API server, for tests that bring their own clients."""
-
-    server: ApiServer
-    kubectl: Path
-    kubeconfig: Path
-    etcd_url: str
-
-    def start(self) -> None:
-        """Start it and wait until it is ready."""
-        self.server.start()
-
-    def stop(self) -> None:
-        """Stop it at once; etcd stays."""
-        self.server.stop()
-
-
 @pytest.fixture
-def api(api_server: ApiServer) -> Api:
-    return Api(api_server, api_server.tools.kubectl, api_server.admin_kubeconfig, api_server.etcd_url)
+def api(api_server: ApiServer) -> ApiServer:
+    """The same, by its short name."""
+    return api_server
 
 
 class Processes:
@@ -133,31 +114,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             for log in sorted(folder.glob("*.log")):
                 report.sections.append((log.name, log.read_text(errors="replace")[-8000:]))
     return report
-
-
-def remove_objects(server: ApiServer) -> None:
-    """Remove what tests have made: objects of our kinds, Services with their slices, namespaces."""
-    kinds = server.kubectl("api-resources", "--api-group=lvs-operator.io", "-o", "name").stdout.split()
-    kinds += ["services", "endpointslices.discovery.k8s.io"]
-    listed = server.kubectl("get", ",".join(kinds), "--all-namespaces", "-o", "json", "--ignore-not-found").stdout
-    items = msgspec.json.decode(listed).get("items", []) if listed.strip() else []
-    ours = [item for item in items if item["metadata"]["name"] != "kubernetes"]
-    if ours:
-        text = msgspec.json.encode({"apiVersion": "v1", "kind": "List", "items": ours}).decode()
-        server.kubectl("delete", "--ignore-not-found", "--wait=true", "-f", "-", input=text)
-    names = server.kubectl("get", "namespaces", "-o", "name").stdout.split()
-    for name in names:
-        namespace = name.removeprefix("namespace/")
-        if namespace not in OWN_NAMESPACES:
-            _finish_namespace(server, namespace)
-
-
-def _finish_namespace(server: ApiServer, name: str) -> None:
-    """Delete a namespace; there is no controller here that would take its finalizer off."""
-    server.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
-    empty = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "spec": {"finalizers": []}}
-    text = msgspec.json.encode(empty).decode()
-    server.kubectl("replace", "--raw", f"/api/v1/namespaces/{name}/finalize", "-f", "-", input=text, check=False)
 
 
 def _memory() -> str | None:
