@@ -58,6 +58,8 @@ Duration = Annotated[
         pattern=DURATION_PATTERN,
         max_length=32,
         description="A length of time as in Kubernetes: 100ms, 5s, 5m, 1h.",
+        # ipvsadm's bound for a timeout (MAX_TIMEOUT in ipvsadm.c), 31 days.
+        extra_json_schema=constrained(Rule("duration(self) <= duration('744h')", "must be 744h (31 days) or less")),
     ),
 ]
 

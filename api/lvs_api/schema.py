@@ -120,7 +120,7 @@ def _default(field: types.Field, schema: Schema) -> Any:
         return None
     # The API server applies the rules to a default as it stands, before it fills in the defaults within.
     inner = {name: below["default"] for name, below in schema.get("properties", {}).items() if "default" in below}
-    stated = msgspec.to_builtins(default)
+    stated = msgspec.json.decode(msgspec.json.encode(default))
     return {**inner, **stated} if isinstance(stated, dict) else stated
 
 

@@ -101,6 +101,7 @@ CASES: tuple[Case, ...] = (
         ),
     ),
     Case("a real server by address", _real_server(port=8080, weight=65535)),
+    Case("a whole number with a decimal point", _real_server(weight=80.0)),
     Case("a real server by node", _real_server(address=..., nodeName="n1")),
     Case("a quiescent real server", _real_server(weight=0)),
     Case("a real server with bounds", _real_server(thresholds={"upper": 100})),
@@ -115,6 +116,10 @@ CASES: tuple[Case, ...] = (
             namespaceSelector={"matchLabels": {"team": "shop"}},
             highAvailability={"mode": "None"},
         ),
+    ),
+    Case(
+        "a namespace of a kind that has none is passed over",
+        _object("LVSNode", {}, namespace="shop"),
     ),
     Case(
         "a node's duty",
@@ -266,6 +271,18 @@ CASES: tuple[Case, ...] = (
         "interval must be 100ms or more",
     ),
     Case("a length of time without its unit", _check(interval="5"), "spec.healthCheck.interval", "5"),
+    Case(
+        "a length of time beyond all",
+        _check(interval="99999999999h"),
+        "spec.healthCheck.interval",
+        "must be 744h",
+    ),
+    Case(
+        "a month and more of persistence",
+        _service(persistence={"timeout": "744h1s"}),
+        "spec.persistence.timeout",
+        "must be 744h",
+    ),
     Case(
         "a status that is none",
         _service(healthCheck={"type": "HTTP", "http": {"statuses": ["2xx"]}}),
