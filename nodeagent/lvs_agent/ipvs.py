@@ -33,7 +33,24 @@ class Family(IntEnum):
     IPV6 = 10
 
 
-class Protocol(IntEnum):
+class _OpenEnum(IntEnum):
+    """An enumeration that shows a number without a name rather than refuse it.
+
+    IPVS takes any number for a protocol or a forwarding method over generic netlink; what somebody else
+    wrote there must not keep the rest of the table from being read.
+    """
+
+    @classmethod
+    def _missing_(cls, value: object) -> _OpenEnum | None:
+        if not isinstance(value, int):
+            return None
+        member = int.__new__(cls, value)
+        member._name_ = f"{cls.__name__}({value})"
+        member._value_ = value
+        return member
+
+
+class Protocol(_OpenEnum):
     """Transport protocols that IPVS balances, IPPROTO_* of linux/in.h; NONE belongs to firewall-mark services."""
 
     NONE = 0
@@ -42,7 +59,7 @@ class Protocol(IntEnum):
     SCTP = 132
 
 
-class ForwardingMethod(IntEnum):
+class ForwardingMethod(_OpenEnum):
     """IP_VS_CONN_F_FWD_MASK values of linux/ip_vs.h; FULLNAT is NAT to the kernel."""
 
     NAT = 0
@@ -63,7 +80,7 @@ class ServiceFlags(IntFlag):
     SCHEDULER_3 = 0x0020
 
 
-class TunnelType(IntEnum):
+class TunnelType(_OpenEnum):
     """IP_VS_CONN_F_TUNNEL_TYPE_* of linux/ip_vs.h."""
 
     IPIP = 0

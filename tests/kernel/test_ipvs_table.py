@@ -35,6 +35,7 @@ from lvs_agent.kernel.errors import (
     SchedulerUnavailable,
 )
 from lvs_agent.kernel.ipvs_table import IPVSTable
+from lvs_agent.kernel.netlink import FamilyAbsent, GenericNetlink
 from lvs_agent.kernel.settings import Daemon, DaemonState, Timeouts
 from lvs_agent.state import Action, ItemKey, ItemValue, Operation
 from tests.kernel.namespaces import new_namespace, run
@@ -346,6 +347,29 @@ def test_what_ipvsadm_made_is_read_as_if_we_had(table: IPVSTable) -> None:
     assert read.destinations == {
         DestinationKey(WEB, "198.51.100.21", 80): Destination(TUN, 9, 0, 0, TunnelType.GUE, 6080)
     }
+
+
+def test_what_somebody_else_wrote_without_a_name_does_not_hide_the_rest(table: IPVSTable) -> None:
+    odd = service("198.51.100.201", 80, Protocol(50))
+    odd_destination = DestinationKey(WEB, "198.51.100.21", 80)
+
+    errors = table.apply(
+        [
+            create(odd, Service("rr")),
+            create(WEB, Service("rr")),
+            create(odd_destination, Destination(ForwardingMethod(6))),
+        ]
+    )
+
+    assert failed(errors) == []
+    assert table.read().services == {odd: Service("rr"), WEB: Service("rr")}
+    assert table.read().destinations == {odd_destination: Destination(ForwardingMethod(6))}
+    assert str(odd) == "Protocol(50) 198.51.100.201:80"
+
+
+def test_a_kernel_without_the_family_says_which() -> None:
+    with pytest.raises(FamilyAbsent, match="NOT_THERE"):
+        GenericNetlink("NOT_THERE", 1)
 
 
 def test_sync_daemons_are_started_read_and_stopped(table: IPVSTable) -> None:

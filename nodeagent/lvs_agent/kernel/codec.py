@@ -199,7 +199,7 @@ def decode_destination(service: ServiceKey, payload: bytes) -> tuple[Destination
             _address_text(family, read(DestinationAttribute.ADDR)),
             _port(read(DestinationAttribute.PORT)),
         )
-        method = _METHODS[_u32(read(DestinationAttribute.FWD_METHOD)) & 0x7]
+        method = ForwardingMethod(_u32(read(DestinationAttribute.FWD_METHOD)))
         destination = Destination(
             method,
             _u32(read(DestinationAttribute.WEIGHT)),
@@ -215,12 +215,9 @@ def decode_destination(service: ServiceKey, payload: bytes) -> tuple[Destination
             persistent=_optional(fields, DestinationAttribute.PERSIST_CONNS, _u32, 0),
             totals=_counters(fields, DestinationAttribute.STATS64, DestinationAttribute.STATS),
         )
-    except (KeyError, IndexError, ValueError, struct.error) as error:
+    except (KeyError, ValueError, struct.error) as error:
         raise MalformedMessage("destination", repr(error)) from error
     return key, destination, counters
-
-
-_METHODS = tuple(ForwardingMethod)
 
 
 @lru_cache(maxsize=8192)
