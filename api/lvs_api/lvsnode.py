@@ -16,13 +16,13 @@ __all__ = ["DirectorDuty", "LVSNode", "LVSNodeSpec", "LVSNodeStatus", "RealServe
 class DirectorDuty(Spec, frozen=True):
     """The pools this node directs."""
 
-    pools: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
+    pools: Annotated[tuple[Name, ...], Meta(max_length=256, description="DirectorPools by name.")] = ()
 
 
 class RealServerDuty(Spec, frozen=True):
     """The VIPs this node carries as a real server under DR."""
 
-    addresses: Annotated[tuple[IPAddress, ...], Meta(max_length=4096)] = ()
+    addresses: Annotated[tuple[IPAddress, ...], Meta(max_length=4096, description="The VIPs.")] = ()
 
 
 class LVSNodeSpec(Spec, frozen=True, kw_only=True):

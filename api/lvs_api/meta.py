@@ -59,9 +59,15 @@ class ObjectMeta(Status, frozen=True):
 class LabelSelectorRequirement(Spec, frozen=True):
     """One entry of matchExpressions, as in Kubernetes."""
 
-    key: Annotated[str, Meta(max_length=317)]
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
-    values: Annotated[tuple[Annotated[str, Meta(max_length=63)], ...], Meta(max_length=64)] = ()
+    key: Annotated[str, Meta(max_length=317, description="Key of the label.")]
+    operator: Annotated[
+        Literal["In", "NotIn", "Exists", "DoesNotExist"],
+        Meta(description="What has to be true of the label's value, or of the label."),
+    ]
+    values: Annotated[
+        tuple[Annotated[str, Meta(max_length=63)], ...],
+        Meta(max_length=64, description="Values, with In and NotIn."),
+    ] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Tell whether the labels fulfil this one requirement."""

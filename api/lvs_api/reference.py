@@ -83,13 +83,13 @@ def _rules(path: str, schema: Schema) -> Iterator[str]:
 def _type(schema: Schema) -> str:
     match schema["type"]:
         case "array":
-            return f"list of {_type(schema['items'])}{_at_most(schema, 'Items')}"
+            return f"list{_count(schema, 'Items')} of {_type(schema['items'])}"
         case "object" if "additionalProperties" in schema:
-            return f"map of {_type(schema['additionalProperties'])}{_at_most(schema, 'Properties')}"
+            return f"map{_count(schema, 'Properties')} of {_type(schema['additionalProperties'])}"
         case "string" if "enum" in schema:
             return ", ".join(f"`{value}`" for value in schema["enum"])
         case "string":
-            return f"string{_at_most(schema, 'Length')}"
+            return f"string{_count(schema, 'Length')}"
         case "integer":
             return f"integer{_range(schema)}"
         case other:
@@ -101,15 +101,19 @@ def _range(schema: Schema) -> str:
         case None, None:
             return ""
         case low, None:
-            return f", {low} or more"
+            return f" ({low} or more)"
         case low, high:
-            return f", {low} to {high}"
+            return f" ({low} to {high})"
 
 
-def _at_most(schema: Schema, of: str) -> str:
-    low, high = schema.get(f"min{of}"), schema.get(f"max{of}")
-    least = f", at least {low}" if low else ""
-    return f"{least}, at most {high}" if high else least
+def _count(schema: Schema, of: str) -> str:
+    match schema.get(f"min{of}", 0), schema.get(f"max{of}"):
+        case _, None:
+            return ""
+        case 0, high:
+            return f" ({high} at most)"
+        case low, high:
+            return f" ({low} to {high})"
 
 
 def _default(schema: Schema) -> str:

@@ -134,7 +134,7 @@ class Persistence(Spec, frozen=True):
 class ServiceReference(Spec, frozen=True):
     """A Service of the same namespace whose EndpointSlices are followed."""
 
-    name: Name
+    name: Annotated[Name, Meta(description="Name of the Service.")]
     port: Annotated[
         str,
         Meta(
