@@ -6,9 +6,10 @@ import ipaddress
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import cel
+if TYPE_CHECKING:
+    import cel
 
 __all__ = ["is_cidr", "is_ip", "scope", "unfulfilled"]
 
@@ -47,6 +48,8 @@ def is_cidr(text: str) -> bool:
 
 def scope(value: object) -> cel.Context:
     """Return what a rule about ``value`` sees: the value as ``self``, and the functions of Kubernetes."""
+    import cel  # here, as it brings a command line with it, which an agent in a cluster need not load
+
     context = cel.Context({"self": value})
     for name, function in _FUNCTIONS.items():
         context.add_function(name, function)
@@ -70,6 +73,8 @@ def unfulfilled(expression: str, seen: cel.Context) -> bool:
 
 @cache
 def _compiled(expression: str) -> _Program:
+    import cel
+
     program: _Program = cel.compile(expression)
     return program
 
