@@ -74,15 +74,15 @@ def drift(wanted: Mapping[Path, str]) -> tuple[str, ...]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write or check the generated files; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m lvs_api.crd", description=__doc__)
-    parser.add_argument("--write", metavar="FOLDER", type=Path, help="where the CustomResourceDefinitions are")
-    parser.add_argument("--docs", metavar="FILE", type=Path, help="where the API reference is")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where a file differs")
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--write", metavar="FOLDER", type=Path, help="write the CustomResourceDefinitions there")
+    mode.add_argument("--check", metavar="FOLDER", type=Path, help="write nothing; fail where a file there differs")
+    parser.add_argument("--docs", metavar="FILE", type=Path, help="the API reference, written or checked as well")
     chosen = parser.parse_args(arguments)
-    wanted = {chosen.write / name: text for name, text in manifests().items()} if chosen.write else {}
+    folder: Path = chosen.write or chosen.check
+    wanted = {folder / name: text for name, text in manifests().items()}
     if chosen.docs:
         wanted[chosen.docs] = reference()
-    if not wanted:
-        parser.error("say what to write: --write FOLDER, --docs FILE, or both")
     if chosen.check:
         return _complain(drift(wanted))
     for path, text in wanted.items():

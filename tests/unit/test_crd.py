@@ -51,7 +51,7 @@ def test_a_file_that_differs_fails_the_check_and_is_named(tmp_path, capsys):
     changed.write_text("changed by hand\n")
 
     assert written == 0
-    assert crd.main(["--write", str(tmp_path), "--check"]) == 1
+    assert crd.main(["--check", str(tmp_path)]) == 1
     assert str(changed) in capsys.readouterr().err
     assert changed.read_text() == "changed by hand\n"
 
