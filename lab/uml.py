@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ __all__ = ["UserModeLinux"]
 
 MODULES = Path("/usr/lib/uml/modules")  # of Debian's package user-mode-linux
 MEMORY = "1536M"
+CHECKOUT = Path(__file__).parents[1]
 
 
 class UserModeLinux:
@@ -43,7 +45,7 @@ class UserModeLinux:
         Parameters
         ----------
         scratch
-            Folder for its files; on the root file system, which it shares.
+            Folder for its memory and other files; on a tmpfs, where memory costs no disk traffic.
         network
             Shell commands that set up its end of the tap device.
         """
@@ -51,8 +53,6 @@ class UserModeLinux:
         init.write_text(_init_script(modules, network, command))
         init.chmod(0o755)
         console_file = scratch / "console"
-        # Its memory is a mapped file: in a tmpfs, where that costs no disk traffic.
-        memory = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else scratch  # noqa: S108
         with console_file.open("wb") as console:
             process = subprocess.Popen(
                 [
@@ -62,7 +62,7 @@ class UserModeLinux:
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "TMPDIR": str(memory), "HOME": str(scratch)},
+                env={**os.environ, "TMPDIR": str(scratch), "HOME": str(scratch)},
                 start_new_session=True,
             )  # fmt: skip
         return cls(process, console_file)
@@ -97,24 +97,40 @@ class UserModeLinux:
 def _init_script(modules: Sequence[str], network: Sequence[str], command: Sequence[str]) -> str:
     folder = _indexed_modules()
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    modprobe = f"modprobe -d {folder}"
     return "\n".join(
         [
             "#!/bin/sh",
-            f"export PATH={path} HOME=/root LVS_LAB_KERNEL=1",
+            f"export PATH={path} HOME=/tmp LVS_LAB_KERNEL=1",
             "mount -t proc proc /proc",
             "mount -t sysfs sys /sys",
-            *(f"mount -t tmpfs tmp {place}" for place in ("/run", "/tmp")),  # noqa: S108
-            "mkdir -p /run/netns /run/lab /run/lock",
+            "mount -t cgroup2 cgroup /sys/fs/cgroup",
+            # Its own /run and /tmp: the machine's know neither sockets nor who watches a file there.
+            "mount -t tmpfs run /run",
+            "mkdir -p /run/netns /run/lab /run/lock /run/machine",
+            "mount --bind / /run/machine",
+            "mount -t tmpfs tmp /tmp",
+            *(f"mkdir -p {place} && mount --bind /run/machine{place} {place}" for place in _needed_below("/tmp")),  # noqa: S108
+            "umount /run/machine",
+            "mkdir -p /dev/shm && mount -t tmpfs shm /dev/shm",
             "ip link set lo up",
-            f"modprobe -d {folder} -a {' '.join(modules)}",
-            # What the kernel itself asks for is looked up in the one place it knows.
-            f"mkdir -p /run/lib && mount --bind {folder}/lib/modules /usr/lib/modules 2>/dev/null",
+            f"{modprobe} -a {' '.join(modules)}",
+            # Further modules come when the kernel, or somebody, asks for them.
+            f"export MODPROBE_OPTIONS='-d {folder}'",
+            f"printf '#!/bin/sh\\nexec /sbin/{modprobe} \"$@\"\\n' > /run/modprobe",
+            "chmod +x /run/modprobe && echo /run/modprobe > /proc/sys/kernel/modprobe",
             *network,
             shlex.join(command),
             "halt -f",
             "",
         ]
     )
+
+
+def _needed_below(place: str) -> list[str]:
+    """Return the folders there that commands need: a checkout may well be below /tmp."""
+    wanted = {str(CHECKOUT), sys.prefix, sys.base_prefix, str(cache_dir()), os.getcwd()}
+    return [shlex.quote(folder) for folder in sorted(wanted) if folder.startswith(f"{place}/")]
 
 
 def _indexed_modules() -> Path:
