@@ -5,8 +5,8 @@ the machine, and nothing survives it. There, a test uses:
 
 ``lab.kernel.boot() -> Kernel``
     A kernel with IPVS: this machine's where it has one, user-mode Linux otherwise; the caller can't tell.
-    ``run(argv, netns=, env=, cwd=, input=, check=, timeout=) -> Finished`` (code, stdout, stderr), ``popen(argv, netns=,
-    env=, cwd=, stdin=, log=) -> GuestProcess``, ``write_file(path, text)``, ``read_file(path)``, ``close()``.
+    ``run(argv, netns=, env=, cwd=, input=, check=, timeout=) -> Finished`` (code, stdout, stderr), ``popen(argv,
+    netns=, env=, cwd=, stdin=, log=) -> GuestProcess``, ``write_file(path, text)``, ``read_file(path)``, ``close()``.
     Files that processes there watch go below /run/lab, by ``write_file``.
 ``lab.topology.Network(kernel, plan)``, ``lab.topologies``
     A context manager of hosts (network namespaces of that kernel) on segments: ``network["director-1"]`` is a ``Host``

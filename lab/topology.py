@@ -93,19 +93,22 @@ class Host:
         return "".join(sorted(self.run("ipvsadm-save", "-n").stdout.splitlines(keepends=True)))
 
 
-# Left out: neighbours and route caches come and go with traffic; the values below are counters, clocks or
-# secrets that change by themselves (Documentation/networking/ip-sysctl.rst).
-_VOLATILE = "fib_multipath_hash_seed|tcp_fastopen_key|stable_secret|/neigh/|net/ipv4/route/|nf_conntrack_count"
-# The kernel checks its own IPv6 addresses for duplicates first (RFC 4862), and adds routes when it has: up to 5 s.
+# Left out: neighbours, which come and go with traffic; a secret that the kernel draws when it first needs it, and a
+# counter (Documentation/networking/ip-sysctl.rst, nf_conntrack-sysctl.rst); chains that are empty: their table may
+# have come with a mere look at it.
+_VOLATILE = "tcp_fastopen_key|nf_conntrack_count"
 _DUMP = rf"""
-for i in $(seq 50); do ip -6 addr show tentative | grep -q . || break; sleep 0.1; done
 ip -d addr show | sed -E 's/(valid_lft|preferred_lft) [^ ]+ ?//g; s/ (numtxqueues|gso_|tso_|gro_)[^ ]* [0-9]+//g'
 ip -4 route show table all; ip -6 route show table all | sed -E 's/ expires [^ ]+//'
-ip rule
+ip -4 rule; ip -6 rule
 find /proc/sys/net/ipv4 /proc/sys/net/ipv6 /proc/sys/net/netfilter -type f 2>/dev/null |
   grep -Ev '{_VOLATILE}' | sort | xargs grep -Hs ''
 ipvsadm-save -n | sort
-for table in filter nat mangle; do iptables-legacy-save -t $table 2>/dev/null | sed '/^[:#]/d'; done
+for table in $(sort /proc/net/ip_tables_names /proc/net/ip6_tables_names 2>/dev/null | uniq); do
+  for save in iptables-legacy-save ip6tables-legacy-save; do
+    $save -t $table 2>/dev/null | sed -n "s/^-/$save -t $table -/p"
+  done
+done
 """
 
 
@@ -162,14 +165,19 @@ def _pair(outer: str, inner: str, netns: str, bridge: str) -> Sequence[str]:
 def _inner_commands(host: HostPlan, number: int) -> list[str]:
     commands = ["link set lo up"]
     for interface in host.interfaces:
-        # No link-local addresses: they appear some time after the link is up, in the middle of a test.
-        commands.append(f"link set {interface.name} addrgenmode none up")
+        commands += _up(interface.name)
         commands += [f"addr add {address} dev {interface.name}{_no_dad(address)}" for address in interface.addresses]
     if host.mgmt:
         network = ipaddress.ip_network(MGMT_NETWORK)
         address = network[FIRST_MGMT_HOST + number]
-        commands += ["link set mgmt0 addrgenmode none up", f"addr add {address}/{network.prefixlen} dev mgmt0"]
+        commands += [*_up("mgmt0"), f"addr add {address}/{network.prefixlen} dev mgmt0"]
     return commands + [f"route add {route}" for route in host.routes]
+
+
+def _up(interface: str) -> tuple[str, str]:
+    # No link-local addresses: they appear some time after the link is up, in the middle of a test. As one command
+    # the link would be up first.
+    return f"link set {interface} addrgenmode none", f"link set {interface} up"
 
 
 def _no_dad(address: str) -> str:

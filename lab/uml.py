@@ -102,7 +102,9 @@ def _init_script(modules: Sequence[str], network: Sequence[str], command: Sequen
         [
             "#!/bin/sh",
             f"export PATH={path} HOME=/tmp LVS_LAB_KERNEL=1",
-            "mount -t proc proc /proc",
+            # mount is setuid to the machine's root, who is not root here where a user without rights has started it.
+            "setpriv --no-new-privs mount -t proc proc /proc",
+            "setpriv --no-new-privs mount -o remount,bind,nosuid /",
             "mount -t sysfs sys /sys",
             "mount -t cgroup2 cgroup /sys/fs/cgroup",
             # Its own /run and /tmp: the machine's know neither sockets nor who watches a file there.
