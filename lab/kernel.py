@@ -27,8 +27,8 @@ PORT = 7
 # Of net/netfilter/ipvs/Kconfig; twos came with Linux 6.1 and is not in every build.
 MODULES = (
     "ipv6", "ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_lc", "ip_vs_wlc", "ip_vs_fo", "ip_vs_ovf", "ip_vs_lblc",
-    "ip_vs_lblcr", "ip_vs_dh", "ip_vs_sh", "ip_vs_mh", "ip_vs_sed", "ip_vs_nq",
-    "veth", "bridge", "dummy",
+    "ip_vs_lblcr", "ip_vs_dh", "ip_vs_sh", "ip_vs_mh", "ip_vs_sed", "ip_vs_nq", "ip_vs_pe_sip",
+    "veth", "bridge", "dummy", "nlmon",
 )  # fmt: skip
 
 

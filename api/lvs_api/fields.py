@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta
@@ -90,6 +91,7 @@ def seconds(duration: str) -> float:
     return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
 
 
+@lru_cache(maxsize=65536)
 def canonical_address(text: str) -> str:
     """Return an address in the one spelling that keys and comparisons use.
 

@@ -55,6 +55,7 @@ Manifests = Annotated[
 Kubeconfig = Annotated[
     Path | None, typer.Option(help="Read objects from the API server this file names; left out in a pod.")
 ]
+Unused = Annotated[Path | None, typer.Option(help="Not needed here; taken so that one set of options serves all.")]
 NodeName = Annotated[
     str,
     typer.Option(envvar="NODE_NAME", help="Name of this node, as in DirectorPool.spec.nodeNames or of its Node."),
@@ -126,7 +127,14 @@ def show(*, node: NodeName = _NODE, state_dir: StateDir = _STATE_DIR, output: Ou
 
 
 @app.command()
-def cleanup(*, state_dir: StateDir = _STATE_DIR, output: OutputFormat = Output.TEXT) -> None:
+def cleanup(
+    *,
+    manifests: Unused = None,  # noqa: ARG001 - one set of options serves every verb
+    kubeconfig: Unused = None,  # noqa: ARG001
+    node: NodeName = _NODE,  # noqa: ARG001
+    state_dir: StateDir = _STATE_DIR,
+    output: OutputFormat = Output.TEXT,
+) -> None:
     """Remove all that the ledger says is ours, and nothing else; settings get their old values back.
 
     The agent must not be running on this state directory.

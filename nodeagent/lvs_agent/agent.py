@@ -231,9 +231,11 @@ class Agent:
             for obstacle in plan.obstacles:
                 self.errors[obstacle.key] = obstacle.message
                 log.warning("something is in the way", item=str(obstacle.key), why=obstacle.message)
+            started = time.monotonic()
             outcomes = await self._in_thread(self.applier.apply, plan.operations) if plan.operations else []
+            took = time.monotonic() - started
             self.actual.take(outcomes)
-            self._say_done(outcomes)
+            self._say_done(outcomes, took)
             examined = {one.operation.key for one in outcomes if one.operation.action is Action.ADOPT and not one.error}
         if not self.errors:
             self._attempts = 0
@@ -251,14 +253,14 @@ class Agent:
                 log.warning("not accepted; its last good state stays", virtual_service=str(key), why=problem)
         self._said = problems
 
-    def _say_done(self, outcomes: Sequence[Outcome]) -> None:
+    def _say_done(self, outcomes: Sequence[Outcome], took: float) -> None:
         """Log what was done: each step where they are few, their number where they are many."""
         done = [outcome.operation for outcome in outcomes if outcome.error is None]
         say = log.info if len(done) <= FEW_STEPS else log.debug
         for operation in done:
             say("done", step=str(operation))
         if len(done) > FEW_STEPS:
-            log.info("done", steps=len(done), first=str(done[0]), last=str(done[-1]))
+            log.info("done", steps=len(done), seconds=round(took, 3), first=str(done[0]), last=str(done[-1]))
         for outcome in outcomes:
             if outcome.error is not None:
                 self.errors[outcome.operation.key] = str(outcome.error)

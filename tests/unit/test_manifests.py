@@ -52,9 +52,9 @@ def test_json_and_lists_are_read_as_well():
     [
         pytest.param(joined(rs("one"), "kind: [broken\n", rs("two")), 2, 6, "can't be read", id="broken YAML"),
         pytest.param(
-            joined(rs("one"), rs("two"), rs("three", weight=65536)), 3, 11, "spec.weight", id="a weight beyond its bound"
+            joined(rs("one"), rs("two"), rs("three", weight=65536)), 3, 10, "spec.weight", id="a weight beyond its bound"
         ),
-        pytest.param(joined(rs("one"), rs("two"), rs("three", weight=-1)), 3, 11, "spec.weight", id="a weight below 0"),
+        pytest.param(joined(rs("one"), rs("two"), rs("three", weight=-1)), 3, 10, "spec.weight", id="a weight below 0"),
     ],
 )
 def test_a_bad_document_is_named_by_file_document_and_line_and_hides_no_other(content, document, line, words):

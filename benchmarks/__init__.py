@@ -1,0 +1,1 @@
+"""Measurements: each compares within one run on one kernel, and is a ratio or a distribution, never a test."""
