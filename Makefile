@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 LAB := $(BIN)/python -m lab
 PYTEST := $(BIN)/pytest
 
+export PYTHON
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup lock tools generate generate-check lint test-unit test-kernel test-integration test bench \

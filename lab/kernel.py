@@ -23,6 +23,8 @@ MGMT_NETWORK = "10.123.0.0/24"
 OUTSIDE = "10.123.0.1"
 INSIDE = "10.123.0.2"
 PORT = 7
+# Set, since a bridge would otherwise take the lowest of its ports', and be lost to its peers each time that changes.
+BRIDGE_MAC = "02:00:00:00:00:02"  # locally administered
 
 # Of net/netfilter/ipvs/Kconfig; twos came with Linux 6.1 and is not in every build.
 MODULES = (
@@ -162,7 +164,7 @@ def _plain() -> Kernel:
     """Use this machine's kernel: the lab's own namespace is both its first and the outside."""
     subprocess.run(
         ["ip", "-batch", "-"],
-        input=f"link add mgmt type bridge\naddr add {OUTSIDE}/24 dev mgmt\nlink set mgmt up\n",
+        input=f"link add mgmt address {BRIDGE_MAC} type bridge\naddr add {OUTSIDE}/24 dev mgmt\nlink set mgmt up\n",
         text=True,
         check=True,
     )
@@ -185,7 +187,7 @@ def _user_mode() -> Kernel:
         scratch,
         modules=MODULES,
         network=[
-            "ip link add mgmt type bridge",
+            f"ip link add mgmt address {BRIDGE_MAC} type bridge",
             "ip link set vec0 master mgmt up",
             f"ip addr add {INSIDE}/24 dev mgmt",
             "ip link set mgmt up",

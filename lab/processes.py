@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -23,6 +24,8 @@ T = TypeVar("T")
 HERE = Path(__file__).parent
 BIN = Path(sys.prefix) / "bin"  # of the project's environment, which the kernel sees at the same place
 POLL = 0.05  # seconds
+
+_NUMBERS = itertools.count(1)
 
 
 def wait_until(condition: Callable[[], T], what: str, seconds: float = 30.0) -> T:
@@ -111,6 +114,8 @@ class Agent:
         File, outside the kernel, that its output is added to.
     node
         Name of the node; the host's, if left out.
+    state_dir
+        Folder in the kernel for its ledger; one that no other agent has had, if left out.
     options
         More words for its command line.
     """
@@ -123,13 +128,14 @@ class Agent:
         manifests: str | None = None,
         kubeconfig: str | None = None,
         node: str | None = None,
+        state_dir: str | None = None,
         options: tuple[str, ...] = (),
     ) -> None:
         if (manifests is None) == (kubeconfig is None):
             raise LabError("an agent needs either manifests or a kubeconfig")
         self.host, self.log, self.options = host, log, options
         self.node = node or host.name
-        self.state_dir = f"/run/lab/state/{self.node}"
+        self.state_dir = state_dir or f"/run/lab/state/{next(_NUMBERS)}-{self.node}"
         if kubeconfig is not None:
             path = f"/run/lab/kubeconfig/{self.node}"
             host.kernel.write_file(path, kubeconfig)

@@ -113,7 +113,7 @@ done
 
 
 class Network:
-    """Hosts that are up; a context manager that takes them down again."""
+    """Hosts that are up; a context manager that takes them down again, with all that runs on them."""
 
     def __init__(self, kernel: Kernel, plan: Plan) -> None:
         self._kernel = kernel
@@ -124,6 +124,14 @@ class Network:
         return self.hosts[name]
 
     def __enter__(self) -> Network:
+        try:
+            self._bring_up()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _bring_up(self) -> None:
         self._kernel.run(["ip", "-batch", "-"], input="\n".join(_outer_commands(self._plan)) + "\n")
         script = "\n".join(
             f"ip -n {host.name} -batch - <<'END'\n" + "\n".join(_inner_commands(host, number)) + "\nEND"
@@ -134,13 +142,23 @@ class Network:
             if host.sysctls:
                 lines = "\n".join(f"echo {value} > /proc/sys/{path}" for path, value in host.sysctls.items())
                 self.hosts[host.name].run("sh", "-e", "-c", lines)
-        return self
 
     def __exit__(self, *_: object) -> None:
-        # A namespace goes with its last process; its end of each pair, and with it ours, goes too.
-        commands = [f"netns del {host.name}" for host in self._plan.hosts]
+        # A namespace goes some time after its last process: what a next network needs the names of goes at once.
+        commands = [f"link del {outer}" for outer in _outer_names(self._plan)]
+        commands += [f"netns del {host.name}" for host in self._plan.hosts]
         commands += [f"link del br-{segment}" for segment in self._plan.segments]
-        self._kernel.run(["ip", "-force", "-batch", "-"], input="\n".join(commands) + "\n", check=False)
+        names = " ".join(host.name for host in self._plan.hosts)
+        script = f"for host in {names}; do ip netns pids $host; done | xargs -r kill -9; ip -force -batch -"
+        self._kernel.run(["sh", "-c", script], input="\n".join(commands) + "\n", check=False)
+
+
+def _outer_names(plan: Plan) -> list[str]:
+    names = []
+    for number, host in enumerate(plan.hosts):
+        names += [f"v{number}-{index}" for index, _ in enumerate(host.interfaces)]
+        names += [f"v{number}-m"] if host.mgmt else []
+    return names
 
 
 def _outer_commands(plan: Plan) -> list[str]:
