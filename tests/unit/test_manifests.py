@@ -40,7 +40,10 @@ def test_every_document_of_a_file_is_an_object():
 
 
 def test_json_and_lists_are_read_as_well():
-    content = b'{"kind": "List", "items": [{"apiVersion": "lvs-operator.io/v1alpha1", "kind": "RealServer", "metadata": {"name": "one"}, "spec": {"address": "198.51.100.21"}}]}'
+    content = (
+        b'{"kind": "List", "items": [{"apiVersion": "lvs-operator.io/v1alpha1", "kind": "RealServer",'
+        b' "metadata": {"name": "one"}, "spec": {"address": "198.51.100.21"}}]}'
+    )
 
     change = ManifestSet().update({"a.json": content})
 
@@ -52,7 +55,11 @@ def test_json_and_lists_are_read_as_well():
     [
         pytest.param(joined(rs("one"), "kind: [broken\n", rs("two")), 2, 6, "can't be read", id="broken YAML"),
         pytest.param(
-            joined(rs("one"), rs("two"), rs("three", weight=65536)), 3, 10, "spec.weight", id="a weight beyond its bound"
+            joined(rs("one"), rs("two"), rs("three", weight=65536)),
+            3,
+            10,
+            "spec.weight",
+            id="a weight beyond its bound",
         ),
         pytest.param(joined(rs("one"), rs("two"), rs("three", weight=-1)), 3, 10, "spec.weight", id="a weight below 0"),
     ],
@@ -134,6 +141,144 @@ def test_after_a_restart_the_objects_of_a_file_that_is_gone_are_removed():
     saved = ManifestSet().update({"a.yaml": joined(rs("one"))}).put
 
     assert removed(ManifestSet(saved).update({"a.yaml": None})) == ["one"]
+
+
+BLOCK = """\
+# the real servers of the shop
+---
+apiVersion: lvs-operator.io/v1alpha1
+kind: RealServer
+metadata:
+  name: one
+  namespace: shop
+spec:
+  address: 198.51.100.21
+  weight: 10
+---
+apiVersion: lvs-operator.io/v1alpha1
+kind: RealServer
+metadata:
+  name: two
+  namespace: shop
+spec:
+  address: 198.51.100.22
+  weight: 20
+"""
+
+
+@given(st.integers(0, len(BLOCK) - 2))
+def test_a_file_cut_off_anywhere_is_doubtful_or_removes_nothing(cut):
+    manifests = ManifestSet()
+    manifests.update({"a.yaml": BLOCK.encode()})
+    files = {"a.yaml": BLOCK[:cut].encode()}
+
+    assert manifests.doubtful(files) or manifests.update(files).removed == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(joined(rs("one"), rs("two"), rs("three")), (), id="an object more"),
+        pytest.param(joined(rs("one", weight=2), rs("two")), (), id="a change"),
+        pytest.param(joined(rs("one"), rs("two", weight=-1)), (), id="an object that is wrong: nothing is lost"),
+        pytest.param(joined(rs("one"), "kind: [broken\n"), (), id="a document that is broken: nothing is lost"),
+        pytest.param(b"", ("a.yaml",), id="emptied, as at the start of writing"),
+        pytest.param(joined(rs("one")), ("a.yaml",), id="an object less"),
+        pytest.param(joined(rs("one"), rs("two"))[:-1], ("a.yaml",), id="a last line without its end"),
+        pytest.param(None, ("a.yaml",), id="a file that is gone"),
+    ],
+)
+def test_a_file_is_doubtful_if_taking_it_in_could_lose_something(content, expected):
+    manifests = ManifestSet()
+    manifests.update({"a.yaml": joined(rs("one"), rs("two"))})
+
+    assert manifests.doubtful({"a.yaml": content}) == expected
+
+
+def test_a_file_that_was_looked_at_already_is_not_doubtful():
+    manifests = ManifestSet()
+    unended = joined(rs("one"))[:-1]
+    manifests.update({"a.yaml": unended})
+
+    assert manifests.doubtful({"a.yaml": unended}) == ()
+
+
+def test_nothing_of_a_file_is_removed_while_another_of_its_documents_is_wrong():
+    manifests = ManifestSet()
+    manifests.update({"a.yaml": joined(rs("one"), rs("two"))})
+
+    wrong = manifests.update({"a.yaml": joined(rs("two", weight=-1))})
+    right = manifests.update({"a.yaml": joined(rs("two"))})
+
+    assert (wrong.removed, removed(right)) == ((), ["one"])
+
+
+def test_an_object_twice_in_a_file_is_that_of_the_first_document_and_both_are_named():
+    parsed = parse_file("a.yaml", joined(rs("one", weight=1), rs("one", weight=2)))
+
+    assert [document.object.spec.weight for document in parsed.documents] == [1]
+    [problem] = parsed.problems
+    assert str(problem).startswith(
+        "a.yaml, document 2 (line 6): RealServer shop/one: is in document 1 (line 1) already"
+    )
+
+
+def test_an_object_that_moves_to_another_file_is_last_known_from_there():
+    manifests = ManifestSet()
+    manifests.update({"a.yaml": joined(rs("one"))})
+
+    change = manifests.update({"a.yaml": None, "b.yaml": joined(rs("one"))})
+
+    assert [one.file for one in change.put] == ["b.yaml"]
+    assert change.removed == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("spec: {weight: 1, weight: 2}", "weight is given twice", id="a field given twice"),
+        pytest.param("metadata: {creationTimestamp: 2026-13-45}", "month", id="a day that is none"),
+        pytest.param("\tspec: 1", "can't be read", id="a tab"),
+        pytest.param("a: b: c", "can't be read", id="two colons"),
+        pytest.param("spec: *unknown", "undefined alias", id="an unknown alias"),
+        pytest.param("spec: !!python/object:os.system {}", "can't be read", id="a tag that would run something"),
+        pytest.param("just text", "must be an object", id="text"),
+        pytest.param("- a\n- b", "must be an object", id="a list"),
+        pytest.param(
+            "kind: Service\napiVersion: v1\nmetadata: {name: web}", "apiVersion", id="a kind that is not ours"
+        ),
+    ],
+)
+def test_whatever_a_document_holds_the_others_count(text, words):
+    parsed = parse_file("a.yaml", joined(rs("one"), text + "\n", rs("two")))
+
+    assert [document.object.metadata.name for document in parsed.documents] == ["one", "two"]
+    [problem] = parsed.problems
+    assert problem.document == 2
+    assert words in str(problem)
+
+
+def test_bytes_that_are_no_text_are_a_problem_of_their_document():
+    parsed = parse_file("a.yaml", joined(rs("one"), rs("two")) + b"---\nkind: \xff\xfe\n")
+
+    assert [document.object.metadata.name for document in parsed.documents] == ["one", "two"]
+    assert [problem.document for problem in parsed.problems] == [3]
+
+
+def test_comments_and_blank_documents_are_not_counted():
+    content = b"# all of them\n---\n\n---\n# the first\n" + joined(rs("one"), rs("two", weight=-1))
+
+    parsed = parse_file("a.yaml", content)
+
+    assert [(one.number, one.line) for one in parsed.documents] == [(1, 6)]
+    assert [(one.document, one.line) for one in parsed.problems] == [(2, 11)]
+
+
+def test_a_file_of_comments_only_has_no_objects():
+    manifests = ManifestSet()
+    manifests.update({"a.yaml": joined(rs("one"))})
+
+    assert removed(manifests.update({"a.yaml": b"# nothing any longer\n"})) == ["one"]
 
 
 FILES = st.dictionaries(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 import yaml
-from lvs_api.validation import Invalid, load
 
 from lvs_agent.source.events import ApiObject
 from lvs_api.meta import ObjectKey
+from lvs_api.validation import Invalid, load
 
 __all__ = ["Document", "Identity", "ParsedFile", "Problem", "identity_of", "parse_file"]
 
 # A line that begins with "---" always begins a document (YAML 1.2, 9.1.4): block scalars are indented.
 _BOUNDARY = re.compile(rb"^---(?=\s|$)", re.MULTILINE)
+# What a reader does not count as the beginning of a document: a boundary by itself, blank lines, comments, directives.
+_PRELUDE = re.compile(rb"\A(?:(?:---)?[ \t]*(?:[#%][^\n]*)?\r?\n)*")
 
 Identity = tuple[str, ObjectKey]  # kind and key
 
@@ -27,13 +29,15 @@ class Problem(msgspec.Struct, frozen=True):
     Parameters
     ----------
     document
-        Number of the document in the file, from 1.
+        Number of the document in the file, from 1; 0 where it is about the file as a whole.
     line
         Line of the file at which the document begins, or at which reading it failed; from 1.
     object
         Kind and name; empty where the document can't be read.
     field, value
         What is at fault; empty where it is the document as a whole.
+    message
+        What is allowed.
     """
 
     file: str
@@ -45,13 +49,13 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
 
     def __str__(self) -> str:
-        where = f"{self.file}, document {self.document} (line {self.line})"
-        shown = ": ".join(part for part in (self.object, self.field, self.value) if part)
-        return f"{where}: {shown}: {self.message}" if shown else f"{where}: {self.message}"
+        where = f"{self.file}, document {self.document} (line {self.line})" if self.document else self.file
+        what = f"{self.value} is not allowed; {self.message}" if self.value else self.message
+        return ": ".join(part for part in (where, self.object, self.field, what) if part)
 
 
 class Document(msgspec.Struct, frozen=True):
-    """One good object of a file."""
+    """One good object of a file, and where in the file it stands; 0 where that is not known any longer."""
 
     number: int
     line: int
@@ -63,17 +67,14 @@ class ParsedFile(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
-    held
-        Objects that the file names but whose documents are not good: their last good state is to stay.
-    unreadable
-        Whether some document can't even be told apart from others, or there is none at all: then an object
-        that is missing may just not have been written yet.
+    whole
+        Whether every document is good and the file is not blank. If not, an object that is missing may just not have
+        been written yet, or be the one that is not good.
     """
 
     documents: tuple[Document, ...]
-    held: frozenset[Identity]
     problems: tuple[Problem, ...]
-    unreadable: bool
+    whole: bool
 
 
 def identity_of(one: ApiObject) -> Identity:
@@ -89,46 +90,49 @@ def parse_file(name: str, content: bytes) -> ParsedFile:
     name
         Of the file, for messages. One that ends in .json holds one JSON document.
     """
-    documents: list[Document] = []
-    held: set[Identity] = set()
+    documents: dict[Identity, Document] = {}
     problems: list[Problem] = []
-    unreadable, empty = False, True
     for number, (line, text) in enumerate(_split(name, content), start=1):
         try:
-            read = msgspec.json.decode(text) if name.endswith(".json") else yaml.load(text, yaml.CSafeLoader)
-        except (msgspec.DecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
-            unreadable, empty = True, False
+            read = msgspec.json.decode(text) if name.endswith(".json") else yaml.load(text, _Loader)  # noqa: S506
+        except (msgspec.DecodeError, yaml.YAMLError, ValueError) as error:
             at, why = _explain(error)
             problems.append(Problem(name, number, line + at, "", "", "", f"can't be read: {why}"))
             continue
-        for content_of_one in _objects_in(read):
-            empty = False
+        for one in _objects_in(read):
             try:
-                documents.append(Document(number, line, load(content_of_one)))
-            except Invalid as error:
-                problems += [
-                    Problem(name, number, line, one.object, one.field, one.value, one.message) for one in error.errors
-                ]
-                identity = _identity_in(content_of_one)
-                if identity is None:
-                    unreadable = True
-                else:
-                    held.add(identity)
-    if empty:
-        problems.append(Problem(name, 1, 1, "", "", "", "is empty; its objects stay until it is deleted or filled"))
-    return ParsedFile(tuple(documents), frozenset(held), tuple(problems), unreadable or empty)
+                document = Document(number, line, load(one))
+            except Invalid as refused:
+                problems += (
+                    Problem(name, number, line, error.object, error.field, error.value, error.message)
+                    for error in refused.errors
+                )
+                continue
+            first = documents.setdefault(identity_of(document.object), document)
+            if first is not document:
+                problems.append(_twice(name, document, f"document {first.number} (line {first.line})"))
+    if not content.strip():
+        problems.append(
+            Problem(name, 0, 0, "", "", "", "is empty; its objects stay until it is deleted or has something in it")
+        )
+    return ParsedFile(tuple(documents.values()), tuple(problems), whole=not problems)
 
 
 def _split(name: str, content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield each document with the line it begins at."""
+    """Yield each document that holds something, with the line it begins at."""
     if name.endswith(".json"):
-        yield 1, content
+        if content.strip():
+            yield 1, content
         return
     starts = [0, *(match.start() for match in _BOUNDARY.finditer(content) if match.start() > 0)]
+    line = 1
     for start, end in zip(starts, [*starts[1:], len(content)], strict=True):
         text = content[start:end]
-        if _BOUNDARY.sub(b"", text, count=1).strip():
-            yield content.count(b"\n", 0, start) + 1, text
+        prelude = _PRELUDE.match(text)
+        body = text[prelude.end() :] if prelude else text
+        if body.strip() not in {b"", b"---"}:
+            yield line + text.count(b"\n") - body.count(b"\n"), body
+        line += text.count(b"\n")
 
 
 def _objects_in(read: Any) -> Iterable[Any]:
@@ -141,15 +145,24 @@ def _objects_in(read: Any) -> Iterable[Any]:
     return (read,)
 
 
-def _identity_in(read: Any) -> Identity | None:
-    """Return which object a document is about, as far as it says."""
-    metadata = read.get("metadata") if isinstance(read, dict) else None
-    kind = read.get("kind") if isinstance(read, dict) else None
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    if not isinstance(metadata, dict) or not isinstance(kind, str) or not isinstance(name, str):
-        return None
-    namespace = metadata.get("namespace", "" if kind in {"DirectorPool", "LVSNode"} else "default")
-    return (kind, ObjectKey(namespace, name)) if isinstance(namespace, str) else None
+def _twice(name: str, document: Document, first: str) -> Problem:
+    kind, key = identity_of(document.object)
+    message = f"is in {first} already, which counts; remove one of them"
+    return Problem(name, document.number, document.line, f"{kind} {key}", "", "", message)
+
+
+class _Loader(yaml.CSafeLoader):
+    """Refuses a field that is given twice, as kubectl does; YAML would quietly take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Return the mapping of a node."""
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"{key.value} is given twice", key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def _explain(error: Exception) -> tuple[int, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,10 @@ KINDS: dict[str, type[ApiObject]] = {
 
 # Long enough for an editor to write a file as a whole, short enough not to be felt; milliseconds.
 DEBOUNCE = 50
+# Who writes a file in pieces has gone on by then: a file that has lost objects is looked at again; seconds.
+SETTLE = 0.5
+# How often files are looked at where the kernel does not report changes; milliseconds.
+POLL = 1_000
 # A change that the kernel did not report is found within this time; milliseconds.
 RESCAN = 30_000
 
@@ -79,40 +82,83 @@ def read_files_once(path: Path, state_dir: Path) -> tuple[tuple[Put | Removed, .
     """Read all files; return the objects and what is wrong. Nothing is written."""
     saved = _Store(state_dir).saved()
     manifests = ManifestSet(saved)
-    change = manifests.update(_read_all(path, manifests.files))
+    change = manifests.update(_read_all(path.absolute(), manifests.files))
     gone = set(change.removed)
     kept = [one for one in saved if identity_of(one.object) not in gone]
     return (*(Put(one.object) for one in (*kept, *change.put)),), tuple(map(str, manifests.problems))
 
 
 async def follow_files(path: Path, state_dir: Path) -> AsyncGenerator[Changes, None]:
-    """Yield all objects, then what changes, for ever; close the generator to stop."""
+    """Yield all objects, then what changes, for ever; close the generator to stop.
+
+    A file that looks as if it were being written (see `ManifestSet.doubtful`) is looked at again after SETTLE.
+    """
+    path = await asyncio.to_thread(path.absolute)
     store = _Store(state_dir)
     saved = store.saved()
     manifests = ManifestSet(saved)
-    async with aclosing(_reports(path)) as reports:
-        # The watch is on before the first reading, so that no change falls between the two.
-        upcoming = asyncio.ensure_future(anext(reports))
+    stop = asyncio.Event()
+    reports = _reports(path, stop)
+    # The watch is on before the first reading, so that no change falls between the two.
+    upcoming = asyncio.ensure_future(anext(reports))
+    try:
         await asyncio.sleep(0)
-        change = manifests.update(await asyncio.to_thread(_read_all, path, manifests.files))
+        change = await _take_in(path, manifests, frozenset())
         await asyncio.to_thread(store.keep, change)
         said = _complain(manifests.problems, ())
         yield Changes((*(Put(one.object) for one in saved), *_events(change)), complete=True)
         while True:
             touched = await upcoming
             upcoming = asyncio.ensure_future(anext(reports))
-            change = manifests.update(await asyncio.to_thread(_read_touched, path, manifests.files, touched))
+            change = await _take_in(path, manifests, touched)
             said = _complain(manifests.problems, said)
             if change.put or change.removed:
                 await asyncio.to_thread(store.keep, change)
                 yield Changes(_events(change), complete=True)
+    finally:
+        stop.set()
+        await asyncio.gather(upcoming, return_exceptions=True)
+        await reports.aclose()
 
 
-async def _reports(path: Path) -> AsyncGenerator[frozenset[Path], None]:
+async def _take_in(path: Path, manifests: ManifestSet, touched: frozenset[Path]) -> ManifestChange:
+    contents = await asyncio.to_thread(_read_touched, path, manifests.files, touched)
+    while doubtful := await asyncio.to_thread(manifests.doubtful, contents):
+        log.info("may be half written; looked at again before it counts", files=doubtful)
+        await asyncio.sleep(SETTLE)
+        seen, contents = contents, await asyncio.to_thread(_read_touched, path, manifests.files, touched)
+        if contents == seen:
+            break
+    return await asyncio.to_thread(manifests.update, contents)
+
+
+async def _reports(path: Path, stop: asyncio.Event) -> AsyncGenerator[frozenset[Path], None]:
     """Yield the files that were touched; none at all where it is time to look at every one."""
     folder = await asyncio.to_thread(lambda: path if path.is_dir() else path.parent)
+    try:
+        async for touched in _watch(folder, path, stop, polling=None):
+            yield touched
+    except OSError as error:
+        # Most often the limit of inotify watches of this user, fs.inotify.max_user_instances.
+        log.warning("the kernel does not report changes of files; they are looked at every second", why=str(error))
+        async for touched in _watch(folder, path, stop, polling=True):
+            yield touched
+
+
+async def _watch(
+    folder: Path, path: Path, stop: asyncio.Event, *, polling: bool | None
+) -> AsyncGenerator[frozenset[Path], None]:
     async for reported in watchfiles.awatch(
-        folder, debounce=DEBOUNCE, step=DEBOUNCE // 2, rust_timeout=RESCAN, yield_on_timeout=True, recursive=False
+        folder,
+        watch_filter=lambda _, name: _matters(Path(name), path),
+        debounce=DEBOUNCE,
+        step=DEBOUNCE // 2,
+        rust_timeout=RESCAN,
+        yield_on_timeout=True,
+        recursive=False,
+        force_polling=polling,
+        poll_delay_ms=POLL,
+        stop_event=stop,
     ):
         yield frozenset(Path(name) for _, name in reported)
 
@@ -134,29 +180,41 @@ def _complain(problems: tuple[Problem, ...], said: tuple[Problem, ...]) -> tuple
 
 def _is_manifest(name: Path, path: Path) -> bool:
     """Tell whether a file is to be read: a hidden one, or an editor's, is not."""
-    return name == path or (path.is_dir() and name.suffix in SUFFIXES and not name.name.startswith("."))
+    return name == path or (path.is_dir() and name.suffix in SUFFIXES and not name.name.startswith((".", "#")))
 
 
-def _read_all(path: Path, known: Iterable[str]) -> dict[str, bytes | None]:
-    """Read every file; those known before that are gone have None."""
-    present = [path] if path.is_file() else sorted(one for one in path.iterdir() if _is_manifest(one, path))
-    return {**dict.fromkeys(known), **_read(path, map(str, present))}
+def _matters(name: Path, path: Path) -> bool:
+    """Tell whether a change may be one of manifests: ``..data`` is what a ConfigMap's files are links into."""
+    return _is_manifest(name, path) or name.name.startswith("..")
 
 
 def _read_touched(path: Path, known: Iterable[str], touched: frozenset[Path]) -> dict[str, bytes | None]:
     """Read what was touched; everything if it is not clear what that means, as with a folder's links."""
     if touched and all(_is_manifest(one, path) for one in touched):
-        return _read(path, map(str, touched))
+        return _read(touched)
     return _read_all(path, known)
 
 
-def _read(path: Path, names: Iterable[str]) -> dict[str, bytes | None]:
-    """Read these files."""
+def _read_all(path: Path, known: Iterable[str]) -> dict[str, bytes | None]:
+    """Read every file; those known before that are gone have None."""
+    files = [Path(one) for one in known]
+    folder = path.is_dir() or any(one.parent == path for one in files)
+    try:
+        present = [one for one in path.iterdir() if _is_manifest(one, path)] if folder else [path]
+    except OSError as error:
+        log.warning("can't be listed; the last good state stays", path=str(path), why=error.strerror)
+        return {}
+    return _read({*present, *files})
+
+
+def _read(files: Iterable[Path]) -> dict[str, bytes | None]:
+    """Read these files; None is for one that is gone. One that can't be read is left out: nothing is known of it."""
     contents: dict[str, bytes | None] = {}
-    for name in names:
-        if _is_manifest(Path(name), path):
-            try:
-                contents[name] = Path(name).read_bytes()
-            except FileNotFoundError:
-                contents[name] = None
+    for one in files:
+        try:
+            contents[str(one)] = one.read_bytes()
+        except (FileNotFoundError, IsADirectoryError):
+            contents[str(one)] = None
+        except OSError as error:
+            log.warning("can't be read; the last good state stays", file=str(one), why=error.strerror)
     return contents

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 import msgspec
 
-from lvs_agent.source.documents import Identity, ParsedFile, Problem, identity_of, parse_file
+from lvs_agent.source.documents import Document, Identity, ParsedFile, Problem, identity_of, parse_file
 from lvs_agent.source.events import ApiObject
 
 __all__ = ["ManifestChange", "ManifestSet", "SavedObject"]
+
+_Content: TypeAlias = dict[Identity, Document]
 
 
 class SavedObject(msgspec.Struct, frozen=True):
@@ -36,42 +39,51 @@ class ManifestSet:
     """
 
     def __init__(self, saved: Iterable[SavedObject] = ()) -> None:
-        self._objects: dict[str, dict[Identity, ApiObject]] = {}
+        self._files: dict[str, _Content] = {}
         self._problems: dict[str, tuple[Problem, ...]] = {}
-        self._seen: dict[str, int] = {}  # hash of the content that was read last
+        self._parsed: dict[str, tuple[int, ParsedFile]] = {}  # by file, with the hash of what was parsed
+        self._taken: dict[str, int] = {}  # by file, the hash of what was taken in last
         self._holders: dict[Identity, list[str]] = {}  # the first one counts
         for one in saved:
-            self._objects.setdefault(one.file, {})[identity_of(one.object)] = one.object
-            self._holders.setdefault(identity_of(one.object), []).append(one.file)
+            identity = identity_of(one.object)
+            self._files.setdefault(one.file, {})[identity] = Document(0, 0, one.object)
+            self._holders.setdefault(identity, []).append(one.file)
 
     @property
     def files(self) -> frozenset[str]:
-        """The files that objects are known from."""
-        return frozenset(self._objects)
+        """The files that are known."""
+        return frozenset(self._files.keys() | self._taken.keys())
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """All that is wrong now, by file."""
         return tuple(problem for name in sorted(self._problems) for problem in self._problems[name]) + self._twice()
 
+    def doubtful(self, files: Mapping[str, bytes | None]) -> tuple[str, ...]:
+        """Name the files that look as if they were being written: objects would go, or a last line has no end.
+
+        They are worth a second look before they are taken in.
+        """
+        return tuple(sorted(name for name, content in files.items() if self._is_doubtful(name, content)))
+
     def update(self, files: Mapping[str, bytes | None]) -> ManifestChange:
         """Take files in: their content, or None for one that is gone.
 
-        An object that a file no longer has is removed, unless some document of that file can't be read or
-        the file is empty: it may be half written. An object that is wrong keeps its last good state. One that
-        two files have is that of the file that had it first.
+        An object that a file no longer has is removed, unless something is wrong with that file or it is blank: it
+        may be half written. An object that is wrong keeps its last good state. One that two files have is that of
+        the file that had it first.
         """
-        before: dict[Identity, ApiObject | None] = {}
+        before: dict[Identity, SavedObject | None] = {}
         for name in sorted(files):
             content = files[name]
-            if content is not None and self._seen.get(name) == hash(content):
+            if content is not None and self._taken.get(name) == hash(content):
                 continue
-            old = self._objects.get(name, {})
-            new = {} if content is None else self._merge(name, old, parse_file(name, content))
-            self._seen[name] = hash(content)
+            old = self._files.get(name, {})
+            new = self._after(name, content)
             for identity in old.keys() | new.keys():
                 before.setdefault(identity, self._effective(identity))
-            self._replace(name, old, new, gone=content is None)
+            self._replace(name, old, new)
+            self._note(name, content)
         put: list[SavedObject] = []
         removed: list[Identity] = []
         for identity, was in before.items():
@@ -79,42 +91,66 @@ class ManifestSet:
             if now is None and was is not None:
                 removed.append(identity)
             elif now is not None and now != was:
-                put.append(SavedObject(self._holders[identity][0], now))
+                put.append(now)
         return ManifestChange(tuple(put), tuple(removed))
 
-    def _merge(self, name: str, old: Mapping[Identity, ApiObject], parsed: ParsedFile) -> dict[Identity, ApiObject]:
-        self._problems[name] = parsed.problems
-        stays = old.keys() if parsed.unreadable else parsed.held & old.keys()
-        return {
-            **{identity: old[identity] for identity in stays},
-            **{identity_of(document.object): document.object for document in parsed.documents},
-        }
+    def _is_doubtful(self, name: str, content: bytes | None) -> bool:
+        if content is not None and self._taken.get(name) == hash(content):
+            return False
+        unended = content is not None and not name.endswith(".json") and not content.endswith(b"\n")
+        return unended or bool(self._files.get(name, {}).keys() - self._after(name, content).keys())
 
-    def _replace(
-        self, name: str, old: Mapping[Identity, ApiObject], new: dict[Identity, ApiObject], *, gone: bool
-    ) -> None:
+    def _after(self, name: str, content: bytes | None) -> _Content:
+        """Return what a file has once this is taken in."""
+        if content is None:
+            return {}
+        parsed = self._parse(name, content)
+        good = {identity_of(document.object): document for document in parsed.documents}
+        return good if parsed.whole else {**self._files.get(name, {}), **good}
+
+    def _parse(self, name: str, content: bytes) -> ParsedFile:
+        key, parsed = self._parsed.get(name, (None, None))
+        if parsed is None or key != hash(content):
+            parsed = parse_file(name, content)
+            self._parsed[name] = (hash(content), parsed)
+        return parsed
+
+    def _note(self, name: str, content: bytes | None) -> None:
+        _, parsed = self._parsed.pop(name, (None, None))
+        if content is None or parsed is None:
+            self._problems.pop(name, None)
+            self._taken.pop(name, None)
+        else:
+            self._problems[name] = parsed.problems
+            self._taken[name] = hash(content)
+
+    def _replace(self, name: str, old: _Content, new: _Content) -> None:
         for identity in old.keys() - new.keys():
             self._holders[identity].remove(name)
             if not self._holders[identity]:
                 del self._holders[identity]
         for identity in new.keys() - old.keys():
             self._holders.setdefault(identity, []).append(name)
-        if gone:
-            self._objects.pop(name, None)
-            self._problems.pop(name, None)
-            self._seen.pop(name, None)
+        if new:
+            self._files[name] = new
         else:
-            self._objects[name] = new
+            self._files.pop(name, None)
 
-    def _effective(self, identity: Identity) -> ApiObject | None:
+    def _effective(self, identity: Identity) -> SavedObject | None:
         holders = self._holders.get(identity)
-        return self._objects[holders[0]][identity] if holders else None
+        return SavedObject(holders[0], self._files[holders[0]][identity].object) if holders else None
 
     def _twice(self) -> tuple[Problem, ...]:
         return tuple(
             Problem(
-                other, 0, 0, f"{kind} {key}", "", "", f"is in {holders[0]} already, which counts; remove one of them"
+                other,
+                self._files[other][identity].number,
+                self._files[other][identity].line,
+                f"{identity[0]} {identity[1]}",
+                "",
+                "",
+                f"is in {holders[0]} already, which counts; remove one of them",
             )
-            for (kind, key), holders in sorted(self._holders.items())
+            for identity, holders in sorted(item for item in self._holders.items() if len(item[1]) > 1)
             for other in holders[1:]
         )
