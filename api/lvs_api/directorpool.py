@@ -50,7 +50,7 @@ class HighAvailability(Spec, frozen=True):
         | None
     ) = msgspec.field(default=None, name="virtualRouterIDs")
     preempt: Annotated[bool | None, Meta(description="Whether a better director takes over from a working one.")] = None
-    sync: Annotated[SyncDaemon | None, Meta(description="Connection synchronisation.")] = None
+    sync: SyncDaemon | None = None
 
 
 class PoolDefaults(Spec, frozen=True):
@@ -88,12 +88,8 @@ class DirectorPoolSpec(Spec, frozen=True, kw_only=True):
     namespace_selector: Annotated[LabelSelector, Meta(description="Namespaces that may use the pool; empty: all.")] = (
         LabelSelector()
     )
-    high_availability: Annotated[HighAvailability, Meta(description="How directors stand in for each other.")] = (
-        HighAvailability()
-    )
-    defaults: Annotated[PoolDefaults | None, Meta(description="Settings for virtual services without their own.")] = (
-        None
-    )
+    high_availability: HighAvailability = HighAvailability()
+    defaults: PoolDefaults | None = None
 
 
 class DirectorPoolStatus(Status, frozen=True):

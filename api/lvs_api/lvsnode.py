@@ -62,8 +62,8 @@ class LVSNode(Status, frozen=True):
     SHORT_NAMES: ClassVar = ("ln",)
     NAMESPACED: ClassVar = False
     COLUMNS: ClassVar = (
-        Column("Directs", ".spec.director.pools[*]"),
-        Column("Carries", ".spec.realServer.addresses[*]", wide=True),
+        Column("Directs", ".spec.director.pools"),
+        Column("Carries", ".spec.realServer.addresses", wide=True),
         Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
         Column("Kernel", ".status.kernel"),
         Column("Age", ".metadata.creationTimestamp", "date"),

@@ -57,7 +57,7 @@ class RealServerSpec(Spec, frozen=True, kw_only=True):
         | None
     ) = None
     zone: Annotated[str, Meta(max_length=63, description="Site of the real server.")] | None = None
-    thresholds: Annotated[Thresholds | None, Meta(description="Connection bounds.")] = None
+    thresholds: Thresholds | None = None
     forwarding: Annotated[
         ForwardingMethodName | None, Meta(description="Forwarding method of this real server only.")
     ] = None

@@ -92,6 +92,9 @@ def _object(node: types.StructType, *, defaults: bool) -> Schema:
 def _merged(schema: Schema, extra: Mapping[str, Any]) -> Schema:
     # msgspec hands them back as plain dictionaries.
     rules = _rules(msgspec.convert(extra.get(RULES_KEY, []), list[Rule]))
+    if "properties" in schema and "description" in extra:
+        # What a struct is, then what it is for here.
+        extra = {**extra, "description": f"{schema['description']} {extra['description']}"}
     return {**schema, **extra, **({RULES_KEY: [*schema.get(RULES_KEY, ()), *rules]} if rules else {})}
 
 

@@ -79,7 +79,7 @@ class Forwarding(Spec, frozen=True):
             description="NAT: replies return through the director. DR: real servers carry the VIP and reply directly."
         ),
     ] = "DR"
-    tunnel: Annotated[Tunnel | None, Meta(description="Encapsulation under TUN.")] = None
+    tunnel: Tunnel | None = None
 
 
 class Scheduler(Spec, frozen=True):
@@ -152,7 +152,7 @@ class RealServerSource(Spec, frozen=True):
     selector: Annotated[LabelSelector | None, Meta(description="RealServers of this namespace with these labels.")] = (
         None
     )
-    service: Annotated[ServiceReference | None, Meta(description="Endpoints of a Service.")] = None
+    service: ServiceReference | None = None
 
 
 class HTTPCheck(Spec, frozen=True):
@@ -192,7 +192,7 @@ class HealthCheck(Spec, frozen=True, kw_only=True):
     timeout: Annotated[Duration, Meta(description="A check that takes longer has failed.")] = "1s"
     rise: Annotated[int, Meta(ge=1, le=100, description="Passes in a row that bring a real server back.")] = 2
     fall: Annotated[int, Meta(ge=1, le=100, description="Failures in a row that take a real server out.")] = 3
-    http: Annotated[HTTPCheck | None, Meta(description="The request, with type HTTP.")] = None
+    http: Annotated[HTTPCheck | None, Meta(description="With type HTTP only.")] = None
 
 
 class Fallback(Spec, frozen=True):
@@ -280,9 +280,9 @@ class VirtualServiceSpec(Spec, frozen=True, kw_only=True):
         None
     )
     quiescent: Annotated[bool, Meta(description="A failed real server gets weight 0 (true) or leaves (false).")] = True
-    fallback: Annotated[Fallback | None, Meta(description="The sorry server.")] = None
-    drain: Annotated[Drain | None, Meta(description="How real servers leave.")] = None
-    slow_start: Annotated[SlowStart | None, Meta(description="How real servers come back.")] = None
+    fallback: Fallback | None = None
+    drain: Drain | None = None
+    slow_start: SlowStart | None = None
     quorum: (
         Annotated[
             int,
@@ -290,9 +290,7 @@ class VirtualServiceSpec(Spec, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    thresholds: Annotated[
-        Thresholds | None, Meta(description="Connection bounds of real servers that set none of their own.")
-    ] = None
+    thresholds: Annotated[Thresholds | None, Meta(description="For real servers that set none of their own.")] = None
 
 
 class VirtualServiceDirector(Status, frozen=True):
