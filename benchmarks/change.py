@@ -74,6 +74,7 @@ def _change(director: Host, folder: str, weight: int) -> None:
 
 def _processor_time(director: Host) -> float:
     """Return the seconds of processor time that the agent has had."""
-    script = "for p in /proc/[0-9]*; do grep -qs 'lvs-agen[t].run' $p/cmdline && cat $p/schedstat; done"
+    is_agent = "tr '\\0' ' ' < $p/cmdline | grep -q 'lvs-agen[t] run'"
+    script = f"for p in /proc/[0-9]*; do if {is_agent}; then cat $p/schedstat; fi; done 2>/dev/null"
     found = director.run("sh", "-c", script, check=False)
     return int(found.stdout.split()[0]) / 1e9
