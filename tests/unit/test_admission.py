@@ -29,29 +29,50 @@ def test_a_service_with_an_address_of_the_only_pool_is_admitted_there():
     [
         pytest.param({}, {}, Reason.NO_POOL, "spec.directorPool", "there are: none", id="no pool at all"),
         pytest.param(
-            {}, {**EDGE, "core": pool("core")}, Reason.NO_POOL, "spec.directorPool", "core, edge", id="which of two pools"
+            {},
+            {**EDGE, "core": pool("core")},
+            Reason.NO_POOL,
+            "spec.directorPool",
+            "core, edge",
+            id="which of two pools",
         ),
         pytest.param(
             {"directorPool": "egde"}, EDGE, Reason.NO_POOL, "spec.directorPool", "there are: edge", id="a pool misspelt"
         ),
         pytest.param(
-            {"addresses": ["198.51.100.5"]}, EDGE, Reason.ADDRESS_NOT_IN_POOL, "spec.addresses[0]", "198.51.100.192/27",
+            {"addresses": ["198.51.100.5"]},
+            EDGE,
+            Reason.ADDRESS_NOT_IN_POOL,
+            "spec.addresses[0]",
+            "198.51.100.192/27",
             id="an address outside the pool",
         ),
         pytest.param(
-            {}, {"edge": pool(addresses=["198.51.100.20-198.51.100.10"])}, Reason.INVALID_POOL, "spec.directorPool",
-            "lower to a higher", id="a range that runs backwards",
+            {},
+            {"edge": pool(addresses=["198.51.100.20-198.51.100.10"])},
+            Reason.INVALID_POOL,
+            "spec.directorPool",
+            "lower to a higher",
+            id="a range that runs backwards",
         ),
         pytest.param(
-            {}, {"edge": pool(namespaceSelector={"matchLabels": {"lb": "yes"}})}, Reason.NAMESPACE_NOT_ALLOWED,
-            "spec.directorPool", "namespace shop", id="a namespace the pool does not serve",
+            {},
+            {"edge": pool(namespaceSelector={"matchLabels": {"lb": "yes"}})},
+            Reason.NAMESPACE_NOT_ALLOWED,
+            "spec.directorPool",
+            "namespace shop",
+            id="a namespace the pool does not serve",
         ),
         pytest.param(
-            {"persistence": {"prefixLength": 64}}, EDGE, Reason.INVALID_PREFIX_LENGTH, "spec.persistence.prefixLength",
-            "1 to 32", id="an IPv6 prefix with an IPv4 VIP",
+            {"persistence": {"prefixLength": 64}},
+            EDGE,
+            Reason.INVALID_PREFIX_LENGTH,
+            "spec.persistence.prefixLength",
+            "1 to 32",
+            id="an IPv6 prefix with an IPv4 VIP",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_needs_other_objects_is_refused_by_field_with_what_is_allowed(spec, pools, reason, field, words):
     [verdict] = judge(service(**spec), pools=pools)
 
