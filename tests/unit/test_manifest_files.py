@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from lvs_agent.source.events import Changes, Put, Removed
-from lvs_agent.source.files import follow_files, read_files_once
+from lvs_agent.source.files import NoManifests, follow_files, read_files_once
 
 DEADLINE = 30.0
 
@@ -51,8 +51,8 @@ class Follower:
 
 
 @asynccontextmanager
-async def following(path: Path, state: Path) -> AsyncIterator[Follower]:
-    async with aclosing(follow_files(path, state)) as source:
+async def following(path: Path, state: Path, *, polling: bool = False) -> AsyncIterator[Follower]:
+    async with aclosing(follow_files(path, state, polling=polling)) as source:
         follower = Follower(source)
         await follower.take()
         yield follower
@@ -183,6 +183,22 @@ async def test_a_folder_that_is_gone_takes_no_object_with_it(folder, state):
 
     async with following(folder, state) as follower:
         assert follower.weights == {"one": 1}
+
+
+async def test_a_path_with_nothing_at_it_is_an_error_that_says_so(folder, state):
+    with pytest.raises(NoManifests, match="wrong: there is no such file or folder"):
+        async with following(folder / "wrong", state):
+            pass
+    with pytest.raises(NoManifests):
+        read_files_once(folder / "wrong", state)
+
+
+async def test_where_the_kernel_reports_no_changes_files_are_read_all_the_time(folder, state):
+    (folder / "a.yaml").write_text(rs("one"))
+
+    async with following(folder, state, polling=True) as follower:
+        (folder / "a.yaml").write_text(rs("one", 15))
+        await follower.until({"one": 15})
 
 
 async def test_closing_the_source_ends_it_at_once(folder, state):

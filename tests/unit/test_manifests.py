@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -299,3 +301,13 @@ def test_after_any_changes_of_good_files_the_objects_are_those_in_the_files(step
         known -= set(removed(change))
 
     assert known == {name for objects in contents.values() for name in objects or ()}
+
+
+@pytest.mark.parametrize(
+    "example", sorted((Path(__file__).parents[2] / "examples").glob("*.yaml")), ids=lambda one: one.name
+)
+def test_every_example_is_good(example):
+    parsed = parse_file(example.name, example.read_bytes())
+
+    assert parsed.documents
+    assert parsed.problems == ()

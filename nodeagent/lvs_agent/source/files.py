@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 import structlog
 import watchfiles
 
+from lvs_agent.errors import AgentError
 from lvs_agent.journal import Journal
 from lvs_agent.source.documents import Identity, Problem, identity_of
 from lvs_agent.source.events import ApiObject, Changes, Put, Removed
@@ -21,7 +23,7 @@ from lvs_api.lvsnode import LVSNode
 from lvs_api.realserver import RealServer
 from lvs_api.virtualservice import VirtualService
 
-__all__ = ["FILE_NAME", "follow_files", "read_files_once"]
+__all__ = ["FILE_NAME", "NoManifests", "follow_files", "read_files_once"]
 
 log = structlog.get_logger(__name__)
 
@@ -35,10 +37,18 @@ KINDS: dict[str, type[ApiObject]] = {
 DEBOUNCE = 50
 # Who writes a file in pieces has gone on by then: a file that has lost objects is looked at again; seconds.
 SETTLE = 0.5
-# How often files are looked at where the kernel does not report changes; milliseconds.
-POLL = 1_000
+# How often files are read where the kernel does not report changes; seconds.
+POLL = 1.0
 # A change that the kernel did not report is found within this time; milliseconds.
 RESCAN = 30_000
+
+
+class NoManifests(AgentError):
+    """There is nothing at the path that was given, and no object is known from it either."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path}: there is no such file or folder; give one with manifests, which may be empty")
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -79,26 +89,46 @@ def _text(identity: Identity) -> str:
 
 
 def read_files_once(path: Path, state_dir: Path) -> tuple[tuple[Put | Removed, ...], tuple[str, ...]]:
-    """Read all files; return the objects and what is wrong. Nothing is written."""
+    """Read all files; return the objects and what is wrong. Nothing is written.
+
+    Raises
+    ------
+    NoManifests
+        If there is nothing at the path, and no object is known from it either.
+    """
+    path = path.absolute()
     saved = _Store(state_dir).saved()
+    _demand(path, saved)
     manifests = ManifestSet(saved)
-    change = manifests.update(_read_all(path.absolute(), manifests.files))
+    change = manifests.update(_read_all(path, manifests.files))
     gone = set(change.removed)
     kept = [one for one in saved if identity_of(one.object) not in gone]
     return (*(Put(one.object) for one in (*kept, *change.put)),), tuple(map(str, manifests.problems))
 
 
-async def follow_files(path: Path, state_dir: Path) -> AsyncGenerator[Changes, None]:
+async def follow_files(path: Path, state_dir: Path, *, polling: bool = False) -> AsyncGenerator[Changes, None]:
     """Yield all objects, then what changes, for ever; close the generator to stop.
 
     A file that looks as if it were being written (see `ManifestSet.doubtful`) is looked at again after SETTLE.
+
+    Parameters
+    ----------
+    polling
+        Whether to read files every second rather than when the kernel reports a change, as some network file systems
+        need.
+
+    Raises
+    ------
+    NoManifests
+        If there is nothing at the path, and no object is known from it either.
     """
     path = await asyncio.to_thread(path.absolute)
     store = _Store(state_dir)
     saved = store.saved()
+    await asyncio.to_thread(_demand, path, saved)
     manifests = ManifestSet(saved)
     stop = asyncio.Event()
-    reports = _reports(path, stop)
+    reports = _reports(path, stop, polling=polling)
     # The watch is on before the first reading, so that no change falls between the two.
     upcoming = asyncio.ensure_future(anext(reports))
     try:
@@ -132,23 +162,25 @@ async def _take_in(path: Path, manifests: ManifestSet, touched: frozenset[Path])
     return await asyncio.to_thread(manifests.update, contents)
 
 
-async def _reports(path: Path, stop: asyncio.Event) -> AsyncGenerator[frozenset[Path], None]:
+async def _reports(path: Path, stop: asyncio.Event, *, polling: bool) -> AsyncGenerator[frozenset[Path], None]:
     """Yield the files that were touched; none at all where it is time to look at every one."""
+    if not polling:
+        try:
+            async with aclosing(_watch(path, stop)) as touched_files:
+                async for touched in touched_files:
+                    yield touched
+        except OSError as error:
+            # Most often the limit of fs.inotify.max_user_instances.
+            log.warning("the kernel does not report changes of files; they are read every second", why=str(error))
+    while not stop.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), POLL)
+        yield frozenset()
+
+
+async def _watch(path: Path, stop: asyncio.Event) -> AsyncGenerator[frozenset[Path], None]:
     folder = await asyncio.to_thread(lambda: path if path.is_dir() else path.parent)
-    try:
-        async for touched in _watch(folder, path, stop, polling=None):
-            yield touched
-    except OSError as error:
-        # Most often the limit of inotify watches of this user, fs.inotify.max_user_instances.
-        log.warning("the kernel does not report changes of files; they are looked at every second", why=str(error))
-        async for touched in _watch(folder, path, stop, polling=True):
-            yield touched
-
-
-async def _watch(
-    folder: Path, path: Path, stop: asyncio.Event, *, polling: bool | None
-) -> AsyncGenerator[frozenset[Path], None]:
-    async for reported in watchfiles.awatch(
+    reports = watchfiles.awatch(
         folder,
         watch_filter=lambda _, name: _matters(Path(name), path),
         debounce=DEBOUNCE,
@@ -156,11 +188,11 @@ async def _watch(
         rust_timeout=RESCAN,
         yield_on_timeout=True,
         recursive=False,
-        force_polling=polling,
-        poll_delay_ms=POLL,
         stop_event=stop,
-    ):
-        yield frozenset(Path(name) for _, name in reported)
+    )
+    async with aclosing(reports):
+        async for reported in reports:
+            yield frozenset(Path(name) for _, name in reported)
 
 
 def _events(change: ManifestChange) -> tuple[Put | Removed, ...]:
@@ -176,6 +208,11 @@ def _complain(problems: tuple[Problem, ...], said: tuple[Problem, ...]) -> tuple
         if problem not in said:
             log.warning("not usable; the last good state stays", why=str(problem))
     return problems
+
+
+def _demand(path: Path, saved: Sequence[SavedObject]) -> None:
+    if not saved and not path.exists():
+        raise NoManifests(path)
 
 
 def _is_manifest(name: Path, path: Path) -> bool:
