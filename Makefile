@@ -14,11 +14,11 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup lock tools generate generate-check lint test-unit test-kernel test-integration test bench \
+.PHONY: help setup lock tools generate generate-check lint test-unit test-kernel test-integration test-e2e test bench \
 	demo demo-cluster clean
 
 help: ## Show this.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready ## Make .venv with lvs-agent and lvs-operator; install system packages that are missing.
 
@@ -63,7 +63,10 @@ test-kernel: setup ## Test the agent's kernel code inside a kernel with IPVS.
 test-integration: setup tools ## Test the product: networks, real traffic, a real API server.
 	$(LAB) enter -- $(PYTEST) tests/integration
 
-test: setup tools lint test-unit test-kernel test-integration ## Everything above.
+test-e2e: setup tools ## Test the demonstrations as a newcomer runs them.
+	$(PYTEST) tests/e2e
+
+test: setup tools lint generate-check test-unit test-kernel test-integration test-e2e ## Everything above.
 
 bench: setup tools ## Measure, and print a table with ratios.
 	$(LAB) enter -- $(BIN)/python -m benchmarks
