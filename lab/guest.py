@@ -2,7 +2,8 @@
 
 Only the standard library is used and only what starts fast, since a user-mode kernel is slow at start-up.
 Frames in both directions: one byte of kind, four of length (big-endian), then that many bytes.
-Client to server: R request (JSON), I standard input, C its end, S signal number.
+Client to server: R request (JSON), I standard input, C its end, S signal number,
+K to end the command and what it has started.
 Server to client: O and E output, X exit code, F failure of the request; W answer to a file request.
 """
 
@@ -81,7 +82,7 @@ def _serve_process(connection: socket.socket, request: dict[str, Any]) -> None:
     try:
         _relay(connection, process, given)
     except ConnectionError:
-        process.kill()  # its caller has gone, and with it who would have ended it
+        _end_all(process)  # its caller has gone, and with it who would have ended it
         raise
     finally:
         given.put(None)
@@ -100,24 +101,39 @@ def _feed(process: subprocess.Popen[bytes], given: queue.SimpleQueue[bytes | Non
 
 
 def _relay(connection: socket.socket, process: subprocess.Popen[bytes], given: queue.SimpleQueue[bytes | None]) -> None:
-    """Pass output on as it comes, and input and signals back, until both outputs are at their end."""
-    with selectors.DefaultSelector() as waiting:
-        for stream, kind in ((process.stdout, b"O"), (process.stderr, b"E")):
-            if stream is not None:
-                waiting.register(stream, selectors.EVENT_READ, kind)
-        waiting.register(connection, selectors.EVENT_READ, b"")
-        open_streams = 2
-        while open_streams:
-            for key, _ in waiting.select():
-                if key.fileobj is connection:
+    """Pass output on as it comes, and input and signals back, until the command has ended.
+
+    Its end is not that of its outputs: what it leaves behind in the background may hold them open.
+    """
+    streams = ((process.stdout, b"O"), (process.stderr, b"E"))
+    outputs = {stream.fileno(): kind for stream, kind in streams if stream is not None}
+    end = os.pidfd_open(process.pid)
+    try:
+        with selectors.DefaultSelector() as waiting:
+            for descriptor in (end, connection.fileno(), *outputs):
+                waiting.register(descriptor, selectors.EVENT_READ)
+            ready: set[int] = set()
+            while end not in ready:
+                ready = {key.fd for key, _ in waiting.select()}
+                if connection.fileno() in ready:
                     _take(connection, process, given)
-                    continue
-                data = os.read(key.fd, CHUNK)
-                if data:
-                    send(connection, key.data, data)
-                else:
-                    waiting.unregister(key.fileobj)
-                    open_streams -= 1
+                for descriptor in ready & outputs.keys():
+                    if not _pass_on(connection, descriptor, outputs[descriptor]):
+                        waiting.unregister(descriptor)
+    finally:
+        os.close(end)
+    for descriptor, kind in outputs.items():
+        os.set_blocking(descriptor, False)
+        with contextlib.suppress(BlockingIOError):
+            while _pass_on(connection, descriptor, kind):
+                pass
+
+
+def _pass_on(connection: socket.socket, descriptor: int, kind: bytes) -> bool:
+    data = os.read(descriptor, CHUNK)
+    if data:
+        send(connection, kind, data)
+    return bool(data)
 
 
 def _take(connection: socket.socket, process: subprocess.Popen[bytes], given: queue.SimpleQueue[bytes | None]) -> None:
@@ -127,6 +143,8 @@ def _take(connection: socket.socket, process: subprocess.Popen[bytes], given: qu
     kind, body = frame
     if kind == b"S":
         _signal(process, int(body))
+    elif kind == b"K":
+        _end_all(process)
     else:
         given.put(body if kind == b"I" else None)
 
@@ -134,6 +152,12 @@ def _take(connection: socket.socket, process: subprocess.Popen[bytes], given: qu
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(process.pid, number)
+
+
+def _end_all(process: subprocess.Popen[bytes]) -> None:
+    """End the command and what it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _serve_file(connection: socket.socket, request: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -45,6 +46,7 @@ class GuestProcess:
         self._output = {b"O": bytearray(), b"E": bytearray()}
         self._code: int | None = None
         self._problem = ""
+        self._failure: LabError | None = None
         self._ended = threading.Event()
         send(connection, b"R", json.dumps(request).encode())
         threading.Thread(target=self._read, daemon=True).start()
@@ -71,22 +73,20 @@ class GuestProcess:
         Overdue
             If it still runs after ``timeout`` seconds; it is then ended.
         LabError
-            If it could not be started.
+            If it could not be started, or the kernel went away.
         """
         if not self._ended.wait(timeout):
-            self.kill()
+            self._send(b"K")
+            self._ended.wait(10)
             raise Overdue(f"the end of {' '.join(self.argv)}", timeout, self.stdout + self.stderr)
         return self._result()
 
     def send_signal(self, number: int) -> None:
         """Send it a signal; nothing happens if it has ended."""
-        try:
-            send(self._connection, b"S", str(int(number)).encode())
-        except OSError:
-            return
+        self._send(b"S", str(int(number)).encode())
 
     def kill(self) -> None:
-        """End it at once, and wait until it has."""
+        """End it at once, but not what it has started, and wait until it has."""
         self.send_signal(signal.SIGKILL)
         self._ended.wait(10)
 
@@ -104,9 +104,19 @@ class GuestProcess:
         """End its standard input."""
         send(self._connection, b"C")
 
+    def abandon(self, failure: LabError) -> None:
+        """Give up on it: its kernel has gone."""
+        self._failure = failure
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+
+    def _send(self, kind: bytes, body: bytes = b"") -> None:
+        with contextlib.suppress(OSError):
+            send(self._connection, kind, body)
+
     def _result(self) -> int:
         if self._code is None:
-            raise LabError(f"{' '.join(self.argv)}: {self._problem or 'the kernel has gone'}")
+            raise self._failure or LabError(f"{' '.join(self.argv)}: {self._problem or 'the kernel has gone'}")
         return self._code
 
     def _read(self) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,12 +19,13 @@ from lab.errors import CommandFailed, KernelFailed
 from lab.guestprocess import GuestProcess, call
 from lab.uml import UserModeLinux
 
-__all__ = ["MGMT_NETWORK", "OUTSIDE", "Finished", "Kernel", "boot"]
+__all__ = ["BRIDGE", "MGMT_NETWORK", "OUTSIDE", "Finished", "Kernel", "boot"]
 
 # The management network: the lab outside the kernel, the kernel's own end, and each host's mgmt0.
 MGMT_NETWORK = "10.123.0.0/24"
 OUTSIDE = "10.123.0.1"
 INSIDE = "10.123.0.2"
+BRIDGE, TAP = "mgmt", "tap0"
 PORT = 7
 # Set, since a bridge would otherwise take the lowest of its ports', and be lost to its peers each time that changes.
 BRIDGE_MAC = "02:00:00:00:00:02"  # locally administered
@@ -54,6 +58,9 @@ class Kernel:
         self._server = server
         self._vm = vm
         self._local = local
+        self._processes: weakref.WeakSet[GuestProcess] = weakref.WeakSet()
+        if vm is not None:
+            threading.Thread(target=self._watch, args=(vm,), daemon=True).start()
 
     def popen(
         self,
@@ -85,7 +92,11 @@ class Kernel:
             "cwd": cwd,
             "stdin": stdin,
         }
-        return GuestProcess(self._connect(), request, log, live)
+        process = GuestProcess(self._connect(), request, log, live)
+        self._processes.add(process)
+        if self._vm is not None:
+            self._vm.require_alive()  # else nobody would tell this process
+        return process
 
     def run(
         self,
@@ -129,11 +140,22 @@ class Kernel:
         if self._local is not None:
             self._local.kill()
             self._local.wait()
+        subprocess.run(["ip", "link", "del", TAP if self._vm is not None else BRIDGE], check=True)
+
+    def _watch(self, vm: UserModeLinux) -> None:
+        """Tell those who wait for commands if it goes away: their connections would stay silent for ever."""
+        failure = vm.wait()
+        for process in tuple(self._processes):
+            process.abandon(failure)
 
     def _connect(self) -> socket.socket:
         if self._vm is not None:
             self._vm.require_alive()
-        connection = socket.create_connection(self._server, timeout=30)
+        try:
+            connection = socket.create_connection(self._server, timeout=30)
+        except OSError as error:
+            console = self._vm.console() if self._vm is not None else ""
+            raise KernelFailed(f"the kernel does not answer ({error})", console) from error
         connection.settimeout(None)
         return connection
 
@@ -164,12 +186,18 @@ def _plain() -> Kernel:
     """Use this machine's kernel: the lab's own namespace is both its first and the outside."""
     subprocess.run(
         ["ip", "-batch", "-"],
-        input=f"link add mgmt address {BRIDGE_MAC} type bridge\naddr add {OUTSIDE}/24 dev mgmt\nlink set mgmt up\n",
+        input=f"link add {BRIDGE} address {BRIDGE_MAC} type bridge\n"
+        f"addr add {OUTSIDE}/24 dev {BRIDGE}\nlink set {BRIDGE} up\n",
         text=True,
         check=True,
     )
     server = ("127.0.0.1", PORT)
-    local = subprocess.Popen([sys.executable, "-S", "-E", _guest_program(), server[0], str(server[1])])
+    # With processes and mounts of its own, so that all it has started and mounted ends with it. Not as the first
+    # process there: that has to take care of orphans, as a shell does.
+    command = shlex.join([sys.executable, "-S", "-E", _guest_program(), server[0], str(server[1])])
+    local = subprocess.Popen(
+        ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", f"{command}; exit $?"]
+    )
     _wait_for(server, lambda: local.poll() is None, lambda: "")
     return Kernel(server, None, local)
 
@@ -177,7 +205,7 @@ def _plain() -> Kernel:
 def _user_mode() -> Kernel:
     subprocess.run(
         ["ip", "-batch", "-"],
-        input=f"tuntap add dev tap0 mode tap\naddr add {OUTSIDE}/24 dev tap0\nlink set tap0 up\n",
+        input=f"tuntap add dev {TAP} mode tap\naddr add {OUTSIDE}/24 dev {TAP}\nlink set {TAP} up\n",
         text=True,
         check=True,
     )
@@ -187,13 +215,13 @@ def _user_mode() -> Kernel:
         scratch,
         modules=MODULES,
         network=[
-            f"ip link add mgmt address {BRIDGE_MAC} type bridge",
-            "ip link set vec0 master mgmt up",
-            f"ip addr add {INSIDE}/24 dev mgmt",
-            "ip link set mgmt up",
+            f"ip link add {BRIDGE} address {BRIDGE_MAC} type bridge",
+            f"ip link set vec0 master {BRIDGE} up",
+            f"ip addr add {INSIDE}/24 dev {BRIDGE}",
+            f"ip link set {BRIDGE} up",
         ],
         command=[sys.executable, "-S", "-E", _guest_program(), server[0], str(server[1])],
-        tap="tap0",
+        tap=TAP,
     )
     _wait_for(server, vm.is_alive, vm.console)
     return Kernel(server, vm, None)

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from lab.guestprocess import GuestProcess
-from lab.kernel import MGMT_NETWORK, Finished, Kernel
+from lab.kernel import BRIDGE, MGMT_NETWORK, Finished, Kernel
 
 __all__ = ["Host", "HostPlan", "Interface", "Network", "Plan"]
 
@@ -169,7 +169,7 @@ def _outer_commands(plan: Plan) -> list[str]:
         for index, interface in enumerate(host.interfaces):
             commands += _pair(f"v{number}-{index}", interface.name, host.name, f"br-{interface.segment}")
         if host.mgmt:
-            commands += _pair(f"v{number}-m", "mgmt0", host.name, "mgmt")
+            commands += _pair(f"v{number}-m", "mgmt0", host.name, BRIDGE)
     return commands
 
 

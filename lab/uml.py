@@ -35,6 +35,7 @@ class UserModeLinux:
     def __init__(self, process: subprocess.Popen[bytes], console_file: Path) -> None:
         self._process = process
         self._console_file = console_file
+        self._last_said = ""
 
     @classmethod
     def start(
@@ -67,6 +68,11 @@ class UserModeLinux:
             )  # fmt: skip
         return cls(process, console_file)
 
+    def wait(self) -> KernelFailed:
+        """Wait for its end and return what it means to those who need it."""
+        self._process.wait()
+        return KernelFailed("the kernel has gone", self.console())
+
     def is_alive(self) -> bool:
         """Tell whether it runs."""
         return self._process.poll() is None
@@ -84,13 +90,16 @@ class UserModeLinux:
 
     def console(self) -> str:
         """Return what its console has said."""
-        return self._console_file.read_text(errors="replace")
+        with contextlib.suppress(FileNotFoundError):
+            self._last_said = self._console_file.read_text(errors="replace")
+        return self._last_said
 
     def kill(self) -> None:
         """End it; its helper processes follow."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, 9)
         self._process.wait()
+        self.console()
         shutil.rmtree(self._console_file.parent, ignore_errors=True)
 
 

@@ -199,6 +199,45 @@ def test_a_command_that_takes_too_long_is_ended(kernel: Kernel) -> None:
     assert kernel.run(["test", "-e", f"/proc/{str(caught.value.last).strip()}"], check=False).code == 1
 
 
+def test_a_command_that_takes_too_long_is_ended_with_all_it_has_started(kernel: Kernel) -> None:
+    with pytest.raises(Overdue):
+        kernel.run(["sh", "-c", "sleep 1002; true"], timeout=0.5)
+
+    gone = ["sh", "-c", "! ps -eo args | grep -x 'sleep 1002'"]
+    wait_until(lambda: kernel.run(gone, check=False).code == 0, "the end of what the command has started")
+
+
+def test_a_command_has_ended_though_what_it_left_behind_goes_on(kernel: Kernel) -> None:
+    done = kernel.run(["sh", "-c", "sleep 1003 & echo $!"], timeout=20)
+
+    kernel.run(["kill", done.stdout.strip()])
+
+
+def test_a_kernel_that_has_gone_fails_its_commands_at_once_and_another_can_come_up() -> None:
+    program = """
+from lab.errors import LabError
+from lab.kernel import boot
+
+kernel = boot()
+process = kernel.popen(["sleep", "1000"])
+kernel.close()
+try:
+    process.wait(100)
+except LabError as error:
+    print(error)
+another = boot()
+print(another.run(["echo", "another is up"]).stdout)
+another.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "enter", "--", sys.executable, "-c", program],
+        capture_output=True, text=True, check=False, timeout=90,
+    )  # fmt: skip
+
+    assert "the kernel has gone" in done.stdout, done.stderr
+    assert "another is up" in done.stdout, done.stderr
+
+
 def test_files_written_there_are_read_there(kernel: Kernel) -> None:
     kernel.write_file("/run/lab/a/b.yaml", "kind: Ünïcode\n")
 
