@@ -182,9 +182,27 @@ def main() -> NoReturn:
     try:
         app(standalone_mode=True)
     except (AgentError, KernelError) as error:
-        typer.echo(f"lvs-agent: {error}", err=True)
-        sys.exit(1)
+        _explain(error)
+    except ExceptionGroup as group:
+        explained = group.subgroup((AgentError, KernelError))
+        if explained is None:
+            raise
+        _explain(*_leaves(explained))
     sys.exit(0)
+
+
+def _explain(*errors: Exception) -> NoReturn:
+    for error in errors:
+        typer.echo(f"lvs-agent: {error}", err=True)
+    sys.exit(1)
+
+
+def _leaves(group: ExceptionGroup[Exception]) -> list[Exception]:
+    """Return the errors in a group and the groups in it."""
+    found: list[Exception] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, ExceptionGroup) else [error]
+    return found
 
 
 if __name__ == "__main__":

@@ -113,6 +113,7 @@ class Agent:
         self._timing = timing
         self._adopt = adopt
         self._complete = False
+        self._has_read = False
         self._incoming: list[Changes] = []
         self._transitions: list[tuple[Probe, CheckState]] = []
         self._wake = asyncio.Event()
@@ -162,14 +163,14 @@ class Agent:
             for probe, state in transitions:
                 self.model.take_health(probe)
                 log.info("health changed", probe=probe.identity, status=state.status, why=state.message)
+            await self._in_thread(self._memory.keep_health, transitions)
             if not self._complete:
                 continue
-            await self._in_thread(self._memory.keep_health, transitions)
             if time.monotonic() >= self._next_resync:
                 await self._resync()
-            else:
+            elif self._has_read:
                 await self._converge(self.model.settle())
-            if time.monotonic() >= self._next_counters:
+            if self._has_read and time.monotonic() >= self._next_counters:
                 await self._count()
 
     def _first_complete(self, complete: bool) -> None:
@@ -182,7 +183,8 @@ class Agent:
         """Wait for an event or for the next thing that is due."""
         timeout = None
         if self._complete:
-            timeout = max(0.0, min(self._next_resync, self._next_counters) - time.monotonic())
+            due = min(self._next_resync, self._next_counters) if self._has_read else self._next_resync
+            timeout = max(0.0, due - time.monotonic())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._wake.wait()
@@ -206,6 +208,7 @@ class Agent:
             self.model.take_own_addresses(self.own_addresses())
             self._reporter.node_changed()
         self.actual.replace(state)
+        self._has_read = True
         self.model.settle()
         fresh_sysctls = {key for key in self.model.desired.merged if isinstance(key, SysctlKey)} - sysctls
         if fresh_sysctls:

@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from lvs_agent.errors import AgentError
 from lvs_agent.source.wire import Refusal
 
 __all__ = ["ApiTrouble", "Complaints", "NoConfiguration", "Refused", "Request", "Unreachable", "Unreadable"]
@@ -39,7 +40,7 @@ class Request:
         return f"{self.verb} {self.resource}"
 
 
-class ApiTrouble(Exception):
+class ApiTrouble(AgentError):
     """The API server did not do what was asked; asking again later can help.
 
     Attributes
