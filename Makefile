@@ -52,6 +52,7 @@ lint: setup ## Check style, types and who imports whom.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy lab
 	$(BIN)/lint-imports
 
 test-unit: setup ## Test what needs nothing but Python.

@@ -18,6 +18,7 @@ need iptables-legacy-save iptables
 need modprobe kmod
 need openssl openssl
 need unshare util-linux
+need ps procps
 has_ipvs || need linux.uml user-mode-linux
 "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
 

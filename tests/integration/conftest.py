@@ -43,7 +43,7 @@ def network(kernel: Kernel) -> Iterator[Callable[[Plan], Network]]:
 @pytest.fixture(scope="session")
 def running_api_server(kernel: Kernel) -> Iterator[ApiServer]:
     """An API server with our CRDs, whatever tests have left in it."""
-    server = ApiServer(tools.find(), Path(tempfile.mkdtemp(prefix="lvs-api-", dir=_memory())))
+    server = ApiServer(tools.find(), Path(tempfile.mkdtemp(prefix="lvs-api-", dir="/run")))
     try:
         server.start()
         if any(CRDS.glob("*.yaml")):
@@ -114,7 +114,3 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             for log in sorted(folder.glob("*.log")):
                 report.sections.append((log.name, log.read_text(errors="replace")[-8000:]))
     return report
-
-
-def _memory() -> str | None:
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

@@ -13,6 +13,8 @@ from tests.kernel.namespaces import Namespace, new_namespace
 def pytest_sessionstart() -> None:
     if os.environ.get("LVS_LAB_KERNEL") != "1":
         pytest.exit("these tests write to the kernel they run in: start them with `make test-kernel`", returncode=1)
+    if not os.path.exists("/proc/net/ip_vs"):
+        pytest.exit("the kernel these tests run in has no IPVS: start them with `make test-kernel`", returncode=1)
 
 
 @pytest.fixture
