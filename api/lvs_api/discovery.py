@@ -55,10 +55,18 @@ class NodeAddress(Status, frozen=True):
     address: str = ""
 
 
+class NodeCondition(Status, frozen=True):
+    """core/v1 NodeCondition: what the kubelet, or its silence, says."""
+
+    type: str = ""
+    status: str = ""
+
+
 class NodeStatus(Status, frozen=True):
     """core/v1 NodeStatus."""
 
     addresses: tuple[NodeAddress, ...] | None = None
+    conditions: tuple[NodeCondition, ...] | None = None
 
 
 class Node(Status, frozen=True):
@@ -71,6 +79,11 @@ class Node(Status, frozen=True):
     def internal_addresses(self) -> tuple[str, ...]:
         """The addresses of type InternalIP, in the order the kubelet reports them."""
         return tuple(entry.address for entry in self.status.addresses or () if entry.type == "InternalIP")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing is known against the node: its condition Ready is True, or not there."""
+        return all(entry.status == "True" for entry in self.status.conditions or () if entry.type == "Ready")
 
 
 class Namespace(Status, frozen=True):

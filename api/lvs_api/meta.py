@@ -14,6 +14,7 @@ __all__ = [
     "LabelSelectorRequirement",
     "ObjectKey",
     "ObjectMeta",
+    "OwnerReference",
     "Spec",
     "Status",
 ]
@@ -37,6 +38,14 @@ class Status(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Base of what programs write and of core kinds: unknown fields are newer than us and are passed over."""
 
 
+class OwnerReference(Status, frozen=True):
+    """The part of metav1.OwnerReference that decisions read."""
+
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+
+
 class ObjectMeta(Status, frozen=True):
     """The part of metav1.ObjectMeta that decisions read."""
 
@@ -49,6 +58,7 @@ class ObjectMeta(Status, frozen=True):
     deletion_timestamp: str = ""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
+    owner_references: tuple[OwnerReference, ...] = ()
 
     @property
     def key(self) -> ObjectKey:
