@@ -238,6 +238,17 @@ another.close()
     assert "another is up" in done.stdout, done.stderr
 
 
+def test_lab_run_starts_a_command_in_the_folder_it_is_called_from_and_ends_with_its_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "marker").write_text("here")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "run", "--", "sh", "-c", "cat marker; exit 7"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.getcwd()}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.stdout, done.returncode) == ("here", 7), done.stderr
+
+
 def test_files_written_there_are_read_there(kernel: Kernel) -> None:
     kernel.write_file("/run/lab/a/b.yaml", "kind: Ünïcode\n")
 
