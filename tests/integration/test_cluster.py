@@ -160,7 +160,7 @@ def test_an_agent_started_while_the_api_server_is_down_waits_and_removes_nothing
     said = agent.log.stat().st_size
 
     agent.restart()
-    wait_until(lambda: "again in" in agent.log.read_text()[said:], "the agent to say that it tries again")
+    wait_until(lambda: "cannot be reached" in agent.log.read_text()[said:], "the agent to say so")
     during = cluster.director.dump()
     still = requests(cluster.client, VIP, 20)
 
