@@ -35,7 +35,9 @@ class _Feed:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.reconciler = Reconciler(connection)
-        self.inventory = Inventory(self.reconciler.store, connection.uids, self.remove)
+        self.inventory = Inventory(
+            self.reconciler.store, connection.uids, self.remove, self.reconciler.everything_listed
+        )
 
     async def credentials(self) -> Credentials:
         """Read the credentials."""
@@ -43,15 +45,12 @@ class _Feed:
 
     def put(self, resource: Resource, raw: Mapping[str, Any]) -> None:
         """Take an object in, new or changed."""
-        self.reconciler.put(resource, raw)
+        target, uid = self.reconciler.put(resource, raw)
+        self.inventory.arrived(target, uid)
 
     def remove(self, target: Target, uid: str) -> None:
         """Take an object out."""
         self.reconciler.remove(target, uid)
-
-    def everything_listed(self) -> None:
-        """Take note that every object there is has been put in."""
-        self.reconciler.everything_listed()
 
     def listed_again(self) -> None:
         """Take note that an object came by a list, which does not tell what is gone."""

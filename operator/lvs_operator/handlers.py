@@ -1,8 +1,6 @@
 """Every kopf handler; each hands on what it is given, and none decides.
 
-kopf calls an index for an object before any event handler, and the first event handler only once every object of
-every indexed kind has been through its index. So objects are taken in by the index, and the first event of all
-means that everything is known. Neither kind of handler writes anything: no finalizers, no annotations, no statuses.
+Only raw events: they write nothing, no finalizers, no annotations, no statuses.
 """
 
 from __future__ import annotations
@@ -34,10 +32,6 @@ class Feed(Protocol):
         """Take an object out."""
         ...
 
-    def everything_listed(self) -> None:
-        """Take note that every object there is has been put in."""
-        ...
-
     def listed_again(self) -> None:
         """Take note that an object came by a list, which does not tell what is gone."""
         ...
@@ -67,23 +61,17 @@ async def log_in(memo: kopf.Memo, **_: Any) -> kopf.ConnectionInfo:
     )
 
 
-async def _take_in(memo: kopf.Memo, resource: kopf.Resource, body: kopf.Body, **_: Any) -> None:
+async def _hand_on(memo: kopf.Memo, resource: kopf.Resource, event: kopf.RawEvent, **_: Any) -> None:
     feed: Feed = memo.feed
-    feed.put(resource_named(resource.group, resource.plural), dict(body))
-
-
-async def _take_note(memo: kopf.Memo, resource: kopf.Resource, event: kopf.RawEvent, **_: Any) -> None:
-    feed: Feed = memo.feed
+    where, raw = resource_named(resource.group, resource.plural), event["object"]
     if event["type"] == "DELETED":
-        meta = event["object"]["metadata"]
-        kind = resource_named(resource.group, resource.plural).kind
-        feed.remove(Target(kind, ObjectKey(meta.get("namespace", ""), meta["name"])), meta["uid"])
-    elif event["type"] is None:
+        meta = raw["metadata"]
+        feed.remove(Target(where.kind, ObjectKey(meta.get("namespace", ""), meta["name"])), meta["uid"])
+        return
+    feed.put(where, raw)
+    if event["type"] is None:
         feed.listed_again()
-    feed.everything_listed()
 
 
 for _resource in RESOURCES:
-    _where = (_resource.group, _resource.version, _resource.plural)
-    kopf.index(*_where, id=f"take-in-{_resource.plural}")(_take_in)
-    kopf.on.event(*_where, id=f"take-note-{_resource.plural}")(_take_note)
+    kopf.on.event(_resource.group, _resource.version, _resource.plural, id=f"hand-on-{_resource.plural}")(_hand_on)

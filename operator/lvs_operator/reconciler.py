@@ -35,10 +35,12 @@ class Reconciler:
         self._news = asyncio.Event()
         self._log = structlog.get_logger("lvs_operator.reconciler")
 
-    def put(self, resource: Resource, raw: Mapping[str, Any]) -> None:
-        """Take an object in, new or changed."""
-        if self.store.put(resource.kind, raw):
+    def put(self, resource: Resource, raw: Mapping[str, Any]) -> tuple[Target, str]:
+        """Take an object in, new or changed; return which one it is, and its uid."""
+        target, uid, is_news = self.store.put(resource.kind, raw)
+        if is_news:
             self._news.set()
+        return target, uid
 
     def remove(self, target: Target, uid: str) -> None:
         """Take an object out."""

@@ -27,23 +27,23 @@ class Store:
         self._versions: dict[Target, str] = {}
         self._log = structlog.get_logger("lvs_operator.store")
 
-    def put(self, kind: Kind, raw: Mapping[str, Any]) -> bool:
-        """Take an object in; tell whether it is news."""
+    def put(self, kind: Kind, raw: Mapping[str, Any]) -> tuple[Target, str, bool]:
+        """Take an object in; return which one it is, its uid, and whether it is news."""
         metadata = raw["metadata"]
         target = Target(kind, ObjectKey(metadata.get("namespace", ""), metadata["name"]))
-        version = f"{metadata.get('uid')}/{metadata.get('resourceVersion')}"
-        if self._versions.get(target) == version:
-            return False
-        self._versions[target], self._uids[target] = version, metadata.get("uid", "")
+        uid, version = metadata["uid"], metadata["resourceVersion"]
+        if self._uids.get(target) == uid and self._versions.get(target) == version:
+            return target, uid, False
+        self._uids[target], self._versions[target] = uid, version
         try:
             thing = decode(kind, raw)
         except ValueError as error:  # msgspec's errors among them
             self._log.warning(
                 "object_not_understood", object=str(target), problem=str(error), advice="its last good form stays"
             )
-            return False
+            return target, uid, False
         self._cluster.put(thing)
-        return True
+        return target, uid, True
 
     def remove(self, target: Target, uid: str) -> bool:
         """Take an object out, unless there is another one of its name by now; tell whether it is news."""
