@@ -14,6 +14,35 @@ from lab.processes import Operator, wait_until
 from tests.integration.manifests import director_pool, real_server, several, virtual_service
 from tests.integration.operator_lab import Objects, condition
 
+# All that the operator asks for; also what its role in a cluster has to hold.
+RULES = [
+    {
+        "apiGroups": ["lvs-operator.io"],
+        "resources": ["virtualservices", "realservers", "directorpools", "lvsnodes"],
+        "verbs": ["list", "watch"],
+    },
+    {
+        "apiGroups": ["lvs-operator.io"],
+        "resources": ["virtualservices/status", "realservers/status", "directorpools/status"],
+        "verbs": ["patch"],
+    },
+    {"apiGroups": ["lvs-operator.io"], "resources": ["lvsnodes"], "verbs": ["create", "patch", "delete"]},
+    {"apiGroups": [""], "resources": ["nodes", "namespaces"], "verbs": ["list", "watch"]},
+    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+]
+RBAC = "rbac.authorization.k8s.io"
+ROLE = (
+    {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "operator", "namespace": "default"}},
+    {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": "operator"}, "rules": RULES},
+    {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "operator"},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "operator"},
+        "subjects": [{"kind": "ServiceAccount", "name": "operator", "namespace": "default"}],
+    },
+)
+
 RANGE = "198.51.100.192/27"
 VIP = "198.51.100.200"
 
@@ -348,6 +377,27 @@ def test_the_operator_waits_for_an_api_server_that_is_not_there_yet(
 
     wait_until(lambda: objects.condition("lvs", "web", "Accepted")["status"] == "True", "a verdict", 60)
     assert operator.stop() == 0
+
+
+def test_the_operator_needs_no_rights_beyond_what_it_reads_and_writes(
+    objects: Objects, processes: Any, apply: Callable[..., None], tmp_path: Path
+) -> None:
+    server = objects.server
+    apply(*ROLE)
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(server.kubeconfig_for(server.service_account_token("default", "operator")))
+    operator: Operator = processes.operator(kubeconfig)
+    objects.server.add_node("rs-1", "198.51.100.21")
+    apply(director_pool([RANGE]), virtual_service(VIP), real_server("web-1", "198.51.100.21"))
+    wait_until(lambda: objects.duty("rs-1") == ([], [VIP]), "the duty")
+    wait_until(lambda: objects.condition("lrs", "web-1", "Healthy"), "statuses")
+
+    server.kubectl("delete", "node", "rs-1")
+
+    wait_until(lambda: "rs-1" not in objects.names("lvsnodes"), "the LVSNode to go")
+    log = operator.log.read_text()
+    assert "may not" not in log
+    assert "403" not in log
 
 
 def set_ready(objects: Objects, node: str, status: str) -> None:
