@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import sys
 from collections.abc import Callable
 from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -48,9 +50,7 @@ def is_cidr(text: str) -> bool:
 
 def scope(value: object) -> cel.Context:
     """Return what a rule about ``value`` sees: the value as ``self``, and the functions of Kubernetes."""
-    import cel  # here, as it brings a command line with it, which an agent in a cluster need not load
-
-    context = cel.Context({"self": value})
+    context: cel.Context = _library().Context({"self": value})
     for name, function in _FUNCTIONS.items():
         context.add_function(name, function)
     return context
@@ -73,10 +73,18 @@ def unfulfilled(expression: str, seen: cel.Context) -> bool:
 
 @cache
 def _compiled(expression: str) -> _Program:
+    program: _Program = _library().compile(expression)
+    return program
+
+
+@cache
+def _library() -> Any:
+    """Load the library when the first rule is read: an agent in a cluster never does."""
+    # It loads its own command line with it, a terminal toolkit of some 0.2 s, unless that is there already.
+    sys.modules.setdefault("cel.cli", ModuleType("cel.cli"))
     import cel
 
-    program: _Program = cel.compile(expression)
-    return program
+    return cel
 
 
 # An address stays text here; what ip() adds on the API server is that its argument is one.

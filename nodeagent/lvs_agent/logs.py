@@ -6,7 +6,11 @@ import logging
 import sys
 from typing import Literal, TypeAlias
 
-import structlog
+# structlog loads rich where it can, 0.1 s and more, to print tracebacks in colour; ours are plain.
+sys.modules["rich"] = None  # type: ignore[assignment]
+import structlog  # noqa: E402
+
+del sys.modules["rich"]
 
 __all__ = ["LogFormat", "configure"]
 

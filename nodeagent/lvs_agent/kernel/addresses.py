@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import socket
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from lvs_agent.kernel.errors import DumpInterrupted, ItemExists, ItemGone, KernelError, NoSuchInterface, Refused
+from lvs_agent.kernel.address_list import read_addresses
+from lvs_agent.kernel.errors import ItemExists, ItemGone, KernelError, NoSuchInterface, Refused
 from lvs_agent.state import AddressKey
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["Addresses"]
 
 IFA_F_NODAD = 0x02  # linux/if_addr.h: a VIP is on several nodes on purpose
-DUMP_ATTEMPTS = 5
 
 
 class Addresses:
@@ -36,15 +35,10 @@ class Addresses:
 
         Raises
         ------
-        DumpInterrupted
-            If the list changed while it was read, five times in a row.
+        DumpInterrupted, AddressesUnreadable
+            As their names say.
         """
-        from pyroute2.netlink.exceptions import NetlinkDumpInterrupted
-
-        for _attempt in range(DUMP_ATTEMPTS):
-            with suppress(NetlinkDumpInterrupted):
-                return self._read()
-        raise DumpInterrupted("the list of addresses", DUMP_ATTEMPTS, "it changed while it was read")
+        return read_addresses()
 
     def add(self, key: AddressKey) -> None:
         """Add an address; one of IPv6 without duplicate address detection.
@@ -70,21 +64,6 @@ class Addresses:
         error = self._change("del", key)
         if error is not None and not isinstance(error, ItemGone | NoSuchInterface):
             raise error
-
-    def _read(self) -> list[AddressKey]:
-        names: dict[int, str] = {}
-        found = []
-        for message in self._open().get_addr():
-            index = message["index"]
-            # IFA_LOCAL is the address itself; IFA_ADDRESS is the peer's where there is one.
-            address = message.get("local") or message.get("address")
-            if index not in names:
-                try:
-                    names[index] = socket.if_indextoname(index)
-                except OSError:
-                    continue  # the interface went meanwhile, its addresses with it
-            found.append(AddressKey(interface=names[index], address=address, prefix_length=message["prefixlen"]))
-        return found
 
     def _change(self, verb: str, key: AddressKey, **options: Any) -> KernelError | None:
         from pyroute2.netlink.exceptions import NetlinkError

@@ -63,10 +63,13 @@ class Dump:
     ----------
     sequence
         Of the request; messages that answer others are left aside.
+    header
+        Bytes of a family's own header, which bodies are given without.
     """
 
-    def __init__(self, sequence: int) -> None:
+    def __init__(self, sequence: int, header: int = GENERIC_HEADER.size) -> None:
         self._sequence = sequence
+        self._header = header
         self._interrupted = ""
         self._bodies: list[bytes] = []
         self.state = DumpState.MORE
@@ -79,7 +82,7 @@ class Dump:
 
     @property
     def bodies(self) -> list[bytes]:
-        """What follows the generic netlink header of each message.
+        """What follows the family's own header in each message.
 
         Raises
         ------
@@ -108,7 +111,7 @@ class Dump:
             if kind in (NLMSG_ERROR, NLMSG_DONE):
                 self._end(error_code(body))
                 break
-            self._bodies.append(body[GENERIC_HEADER.size :])
+            self._bodies.append(body[self._header :])
         return self.state
 
     def _end(self, code: int) -> None:
