@@ -200,6 +200,10 @@ def _admit(
 def _pool_of(service: VirtualService, pools: Mapping[str, DirectorPool]) -> DirectorPool | Refused:
     wanted, known = service.spec.director_pool, ", ".join(sorted(pools)) or "none"
     if wanted is None:
+        # A service that is in a pool stays there when another pool comes.
+        present = pools.get(service.status.director_pool)
+        if present is not None:
+            return present
         if len(pools) == 1:
             return next(iter(pools.values()))
         return Refused(

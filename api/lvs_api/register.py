@@ -98,11 +98,14 @@ class AdmissionRegister:
         return frozenset(changed)
 
     def _with_allocation(self, service: VirtualService) -> VirtualService:
-        """Fill in the addresses allocated before where the object's status does not say so yet."""
-        verdict = self._verdicts.get(service.metadata.key)
-        if wanted_addresses(service) or not isinstance(verdict, Admitted):
+        """Fill in the pool and addresses given before where the object's status does not say so yet."""
+        verdict, status = self._verdicts.get(service.metadata.key), service.status
+        if not isinstance(verdict, Admitted):
             return service
-        status = msgspec.structs.replace(service.status, addresses=verdict.addresses)
+        if not wanted_addresses(service):
+            status = msgspec.structs.replace(status, addresses=verdict.addresses)
+        if not status.director_pool:
+            status = msgspec.structs.replace(status, director_pool=verdict.pool)
         return msgspec.structs.replace(service, status=status)
 
     def _touch(self, key: ObjectKey) -> None:
@@ -142,5 +145,5 @@ class AdmissionRegister:
 
 
 def _judged_part(service: VirtualService) -> tuple[object, ...]:
-    meta = service.metadata
-    return (meta.generation, meta.creation_timestamp, service.spec, service.status.addresses)
+    meta, status = service.metadata, service.status
+    return (meta.generation, meta.creation_timestamp, service.spec, status.addresses, status.director_pool)

@@ -305,8 +305,9 @@ def test_deleting_everything_leaves_empty_duties_of_nodes_only(
 ) -> None:
     objects.server.add_node("director-1", "198.51.100.2")
     objects.server.add_node("rs-1", "198.51.100.21")
-    apply(director_pool([RANGE]), virtual_service(VIP), real_server("web-1", "198.51.100.21"))
-    apply(director_pool([RANGE], name="other", nodeNames=["machine-1"]))
+    other = director_pool([RANGE], name="other", nodeNames=["machine-1"])
+    service = virtual_service(VIP, directorPool="edge")
+    apply(director_pool([RANGE]), other, service, real_server("web-1", "198.51.100.21"))
     wait_until(lambda: objects.duty("rs-1") == ([], [VIP]), "the duty")
     wait_until(lambda: objects.duty("machine-1") == (["other"], []), "the machine's duty")
 

@@ -179,6 +179,18 @@ def test_an_address_that_becomes_free_goes_to_the_service_that_waits() -> None:
     assert world.status(VirtualService, "second").addresses == (VIP,)
 
 
+def test_a_service_that_names_no_pool_stays_in_its_pool_when_another_comes(world: World) -> None:
+    world.settle()
+
+    world.put(pool("another", nodeNames=["d2"]))
+    world.put(service("new", addresses=["198.51.100.201"]))
+    world.settle()
+
+    kept, new = world.status(VirtualService, "web"), world.status(VirtualService, "new")
+    assert (kept.director_pool, kept.conditions[0].status) == ("edge", "True")
+    assert new.conditions[0].reason == "NoDirectorPool"
+
+
 def test_a_node_of_the_same_name_that_is_another_one_becomes_the_owner(world: World) -> None:
     world.settle()
 
