@@ -34,7 +34,7 @@ class _Feed:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.reconciler = Reconciler(connection)
+        self.reconciler = Reconciler(connection, self.listed_again)
         self.inventory = Inventory(
             self.reconciler.store, connection.uids, self.remove, self.reconciler.everything_listed
         )
@@ -53,7 +53,7 @@ class _Feed:
         self.reconciler.remove(target, uid)
 
     def listed_again(self) -> None:
-        """Take note that an object came by a list, which does not tell what is gone."""
+        """Take note that something may be gone that nobody tells of."""
         self.inventory.ask()
 
 
@@ -119,7 +119,8 @@ async def _run_once(connection: Connection, stop: asyncio.Event) -> None:
         ended = await _first_of(watching, *jobs)
         cause = None if ended.cancelled() else ended.exception()
         if not stop.is_set() or cause is not None:
-            _log.error("ended", what=ended.get_name(), exc_info=cause)
+            if ended is not watching:  # kopf has already told what happened to it
+                _log.error("ended", exc_info=cause)
             raise Broken(cause)
     finally:
         for task in (watching, *jobs):

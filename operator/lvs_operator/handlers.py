@@ -33,7 +33,7 @@ class Feed(Protocol):
         ...
 
     def listed_again(self) -> None:
-        """Take note that an object came by a list, which does not tell what is gone."""
+        """Take note that an object came by a list, which does not tell what is gone meanwhile."""
         ...
 
 

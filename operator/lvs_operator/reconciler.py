@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import structlog
@@ -25,12 +25,17 @@ class Reconciler:
     """Level-triggered: only what is known counts, not how it came to be known.
 
     Nothing is decided before the first call of ``everything_listed``.
+
+    Parameters
+    ----------
+    absent
+        Is called when an object turns out not to be there.
     """
 
-    def __init__(self, connection: Connected) -> None:
+    def __init__(self, connection: Connected, absent: Callable[[], None]) -> None:
         self._cluster = Cluster()
         self.store = Store(self._cluster)
-        self._writer = Writer(connection, self._written, self._failed)
+        self._writer = Writer(connection, self._written, self._failed, absent)
         self._complete = False
         self._news = asyncio.Event()
         self._log = structlog.get_logger("lvs_operator.reconciler")

@@ -12,7 +12,7 @@ import structlog
 from lvs_operator.backoff import pause
 from lvs_operator.intents import Apply, Delete, Intent
 from lvs_operator.resources import Target
-from lvs_operator.troubles import ApiTrouble
+from lvs_operator.troubles import ApiTrouble, Refused
 
 __all__ = ["Connected", "Writer"]
 
@@ -42,6 +42,8 @@ class Writer:
         Takes in an object as it is after a write.
     failed
         Is called for an object whose write failed, once its back-off is over: decide again.
+    absent
+        Is called when an object turns out not to be there.
     """
 
     def __init__(
@@ -49,10 +51,12 @@ class Writer:
         connection: Connected,
         written: Callable[[Target, Mapping[str, Any]], None],
         failed: Callable[[Target], None],
+        absent: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._written = written
         self._failed = failed
+        self._absent = absent
         self._waiting: dict[Target, Intent] = {}
         self._busy: set[Target] = set()  # in flight, or in back-off
         self._failures: dict[Target, int] = {}
@@ -93,6 +97,12 @@ class Writer:
             else:
                 await self._connection.delete(intent)
                 self._landed(target, None)
+        except Refused as trouble:
+            if trouble.not_found:
+                self._landed(target, None)
+                self._absent()
+            else:
+                self._missed(target, trouble)
         except ApiTrouble as trouble:
             self._missed(target, trouble)
 
