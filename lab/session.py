@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,17 +17,17 @@ OUR_INTERFACES = frozenset({"lo", "tap0", "mgmt"})
 
 
 def enter(command: Sequence[str]) -> int:
-    """Run a command in namespaces of its own; return its exit code."""
+    """Run a command in namespaces of its own; return its exit code. SIGTERM ends all that is in them."""
     # Debian leaves the places of ip, modprobe and ipvsadm out of the PATH of those who are not root.
     path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     environment = {**os.environ, "PATH": path}
-    return subprocess.call(
-        [
-            *_unshare(environment), "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child",
-            sys.executable, "-m", "lab", "inside", "--", *command,
-        ],
-        env=environment,
-    )  # fmt: skip
+    words = [
+        *_unshare(environment), "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child",
+        sys.executable, "-m", "lab", "inside", "--", *command,
+    ]  # fmt: skip
+    child = subprocess.Popen(words, env=environment)
+    signal.signal(signal.SIGTERM, lambda *_: child.kill())  # unshare itself holds SIGTERM back
+    return child.wait()
 
 
 def _unshare(environment: Mapping[str, str]) -> list[str]:
