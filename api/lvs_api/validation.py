@@ -37,7 +37,7 @@ _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 253}
 _NAMESPACE: Schema = {"type": "string", "minLength": 1, "maxLength": 63}
-_QUALIFIED = re.compile(rf"({_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?", re.ASCII)
+_QUALIFIED = re.compile(rf"((?=[^/]{{1,253}}/){_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?", re.ASCII)
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?", re.ASCII)
 
 # metav1.ObjectMeta; what is not read here is there in objects that were saved with kubectl get -o yaml.
@@ -206,8 +206,12 @@ def _map_faults(field: str, value: object, *, labels: bool) -> Iterator[Fault]:
                 shown(one),
                 "must be a valid label: at most 63 letters, digits, '-', '_', '.', a letter or digit at both ends",
             )
-        if not _QUALIFIED.fullmatch(str(key)):
-            yield Fault(field, shown(key), "must be a name such as app or example.org/app")
+        # ValidateAnnotations in k8s.io/apimachinery looks at an annotation's key in lower case, at a label's as it is.
+        if not _QUALIFIED.fullmatch(str(key) if labels else str(key).lower()):
+            allowed = (
+                "must be a name of at most 63 characters such as app, or example.org/app with a domain of at most 253"
+            )
+            yield Fault(field, shown(key), allowed)
 
 
 def _name_of(kind: type[Loaded], metadata: Mapping[str, Any]) -> str:

@@ -106,6 +106,10 @@ CASES: tuple[Case, ...] = (
     Case("a quiescent real server", _real_server(weight=0)),
     Case("a real server with bounds", _real_server(thresholds={"upper": 100})),
     Case("an IPv6 real server", _real_server(address="2001:db8::21")),
+    Case(
+        "an annotation of a domain in capitals",
+        _object("RealServer", {"address": "198.51.100.21"}, annotations={"Example.org/owner": "shop"}),
+    ),
     Case("the least a pool says", _pool()),
     Case(
         "a pool with every form of address",
@@ -317,6 +321,12 @@ CASES: tuple[Case, ...] = (
     Case("slow start", _service(slowStart={}), "spec.slowStart", "slowStart is not supported yet"),
     Case("a quorum", _service(quorum=2), "spec.quorum", "quorum is not supported yet"),
     Case(
+        "a persistence engine",
+        _service(persistence={"engine": "sip"}),
+        "spec.persistence.engine",
+        "engine is not supported yet",
+    ),
+    Case(
         "persistence over ports",
         _service(persistence={"scope": "Client"}),
         "spec.persistence.scope",
@@ -332,8 +342,29 @@ CASES: tuple[Case, ...] = (
         "a check along the path of clients", _check(via="VIP"), "spec.healthCheck.via", "via VIP is not supported yet"
     ),
     Case("a failover tier", _real_server(priority=0), "spec.priority", "priority is not supported yet"),
+    Case("a site", _real_server(zone="east"), "spec.zone", "zone is not supported yet"),
+    Case(
+        "a real server's own forwarding method",
+        _real_server(forwarding="NAT"),
+        "spec.forwarding",
+        "forwarding is not supported yet",
+    ),
     Case("maintenance", _real_server(maintenance=False), "spec.maintenance", "maintenance is not supported yet"),
     Case("VRRP", _pool(highAvailability={"mode": "VRRP"}), "spec.highAvailability.mode", "VRRP is not supported yet"),
+    *(
+        Case(
+            f"{name} of VRRP",
+            _pool(highAvailability={name: value}),
+            f"spec.highAvailability.{name}",
+            f"{name} is not supported yet",
+        )
+        for name, value in (
+            ("advertInterval", "1s"),
+            ("virtualRouterIDs", [51]),
+            ("preempt", False),
+            ("sync", {"id": 1}),
+        )
+    ),
     Case("defaults of a pool", _pool(defaults={}), "spec.defaults", "defaults is not supported yet"),
     # names
     Case(
@@ -347,6 +378,21 @@ CASES: tuple[Case, ...] = (
         _object("RealServer", {"address": "198.51.100.21"}, name="w" * 254),
         "metadata.name",
         "253",
+    ),
+    Case(
+        "a label of a domain in capitals",
+        _object("RealServer", {"address": "198.51.100.21"}, labels={"Example.org/app": "web"}),
+        "metadata.labels",
+        "example.org/",
+    ),
+    *(
+        Case(
+            f"{field} of a domain longer than any",
+            _object("RealServer", {"address": "198.51.100.21"}, **{field: {"d" * 254 + "/app": "web"}}),
+            f"metadata.{field}",
+            "253",
+        )
+        for field in ("labels", "annotations")
     ),
     Case(
         "a label's value with spaces",
