@@ -50,6 +50,7 @@ class Inventory:
         self._awaited: set[tuple[Target, str]] = set()
         self._all_here = asyncio.Event()
         self._wanted = asyncio.Event()
+        self._told = ""
         self._log = structlog.get_logger("lvs_operator.inventory")
 
     def arrived(self, target: Target, uid: str) -> None:
@@ -83,7 +84,7 @@ class Inventory:
             try:
                 there = await self._uids(resource)
             except ApiTrouble as trouble:
-                self._log.warning("inventory_failed", problem=str(trouble))
+                self._tell(trouble)
                 await asyncio.sleep(AGAIN)
                 continue
             known = self._store.uids(resource.kind)
@@ -102,9 +103,15 @@ class Inventory:
             for resource in RESOURCES:
                 await self._compare(resource)
         except ApiTrouble as trouble:
-            self._log.warning("inventory_failed", problem=str(trouble))
+            self._tell(trouble)
             return False
+        self._told = ""
         return True
+
+    def _tell(self, trouble: ApiTrouble) -> None:
+        if str(trouble) != self._told:
+            self._told = str(trouble)
+            self._log.warning("inventory_failed", problem=self._told)
 
     async def _compare(self, resource: Resource) -> None:
         # In this order: what comes in while the list is under way is not missed in it.

@@ -1,4 +1,7 @@
-"""Writes what was decided: a few at a time, the latest per object, each with a back-off of its own."""
+"""Writes what was decided: a few at a time, the latest per object, each with a back-off of its own.
+
+What agents wait for goes first: verdicts and duties; what only people read comes after.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Any, Protocol
 
 import structlog
 
+from lvs_api.lvsnode import LVSNode
+from lvs_api.virtualservice import VirtualService
 from lvs_operator.backoff import pause
 from lvs_operator.intents import Apply, Delete, Intent
 from lvs_operator.resources import Target
@@ -16,6 +21,7 @@ from lvs_operator.troubles import ApiTrouble, Refused
 
 __all__ = ["Connected", "Writer"]
 
+URGENT = frozenset({VirtualService, LVSNode})
 IN_FLIGHT = 8
 LONGEST_PAUSE = 30.0  # seconds, for one object
 LONGEST_OUTAGE_PAUSE = 5.0  # seconds, when the API server is not there
@@ -57,7 +63,8 @@ class Writer:
         self._written = written
         self._failed = failed
         self._absent = absent
-        self._waiting: dict[Target, Intent] = {}
+        self._urgent: dict[Target, Intent] = {}
+        self._routine: dict[Target, Intent] = {}
         self._busy: set[Target] = set()  # in flight, or in back-off
         self._failures: dict[Target, int] = {}
         self._outages = 0
@@ -69,10 +76,9 @@ class Writer:
         """Take intents in; one for an object that is being written is dropped, as that is decided again after it."""
         async with self._news:
             for intent in intents:
-                if intent.target in self._busy:
-                    self._waiting.pop(intent.target, None)
-                else:
-                    self._waiting[intent.target] = intent
+                if intent.target not in self._busy:
+                    queue = self._urgent if intent.target.kind in URGENT else self._routine
+                    queue[intent.target] = intent
             self._news.notify(len(intents))
 
     def jobs(self) -> list[Coroutine[Any, Any, None]]:
@@ -82,10 +88,10 @@ class Writer:
     async def _work(self) -> None:
         while True:
             async with self._news:
-                await self._news.wait_for(lambda: self._waiting)
-                target = next(iter(self._waiting))
-                intent = self._waiting.pop(target)
-                self._busy.add(target)
+                await self._news.wait_for(lambda: self._urgent or self._routine)
+                queue = self._urgent or self._routine
+                intent = queue.pop(next(iter(queue)))
+                self._busy.add(intent.target)
             await self._write(intent)
 
     async def _write(self, intent: Intent) -> None:
