@@ -74,9 +74,11 @@ def _metadata(node: Node | None) -> dict[str, object]:
 
 
 def _plain(spec: LVSNodeSpec) -> dict[str, object]:
+    """Leave empty lists out: kubectl would show them as []."""
+    pools, addresses = list(spec.director.pools), list(spec.real_server.addresses)
     return {
-        "director": {"pools": list(spec.director.pools)},
-        "realServer": {"addresses": list(spec.real_server.addresses)},
+        "director": {"pools": pools} if pools else {},
+        "realServer": {"addresses": addresses} if addresses else {},
     }
 
 
