@@ -37,7 +37,7 @@ class Cluster:
     def __init__(self, stage: Speaker, stack: ExitStack, network: Network, logs: Path) -> None:
         self._network, self._logs = network, logs
         stage.step("etcd and kube-apiserver, the CRDs, three Nodes; operator and agents")
-        self._server = ApiServer(tools.find(), Path(tempfile.mkdtemp(prefix="lvs-demo-api-")))
+        self._server = ApiServer(tools.find(), Path(tempfile.mkdtemp(prefix="lvs-demo-api-", dir="/run")))
         stack.callback(self._server.close)
         self._server.start()
         self._server.install_crds()

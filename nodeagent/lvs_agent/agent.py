@@ -29,6 +29,7 @@ from lvs_agent.model.node import NodeModel
 from lvs_agent.source.events import Changes
 from lvs_agent.state import Action, AddressKey, ItemKey, SysctlKey
 from lvs_api.meta import ObjectKey
+from lvs_api.resolve import RefusedRealServer
 
 __all__ = ["Agent", "Reporter", "Timing"]
 
@@ -122,6 +123,7 @@ class Agent:
         self._next_counters = 0.0 if math.isfinite(timing.counters) else math.inf
         self._attempts = 0
         self._said: dict[ObjectKey, str] = {}
+        self._said_of_servers: dict[ObjectKey, frozenset[RefusedRealServer]] = {}
         self._reporter = reporter(self)
 
     async def run(self) -> None:
@@ -246,10 +248,17 @@ class Agent:
         if keys or touched:
             self._reporter.changed(touched | self._owners(keys), urgent=True)
             self._reporter.node_changed()
-        self._say_problems()
+        self._say_problems(touched)
 
-    def _say_problems(self) -> None:
+    def _say_problems(self, touched: Iterable[ObjectKey]) -> None:
         """Log what is not accepted, once for each reason."""
+        for key in touched:
+            resolution = self.model.directed_resolution(key)
+            refused = frozenset(resolution.refused) if resolution else frozenset()
+            for one in refused - self._said_of_servers.pop(key, frozenset()):
+                log.warning("a real server is not used", real_server=str(one.real_server), why=str(one))
+            if refused:
+                self._said_of_servers[key] = refused
         problems = {key: str(problem) for key, problem in self.model.problems.items()}
         for key, problem in problems.items():
             if self._said.get(key) != problem:

@@ -143,6 +143,7 @@ def make_plan(origin: Origin, state_dir: Path, *, adopt: bool) -> Report:
         (
             *problems,
             *(f"{key}: {problem}" for key, problem in sorted(model.problems.items())),
+            *(f"RealServer {one.real_server}: {one}" for found in model.resolutions.values() for one in found.refused),
             *(obstacle.message for obstacle in plan.obstacles),
         ),
     )

@@ -17,6 +17,7 @@ from lab.kernel import Kernel, boot
 from lab.processes import Agent, Operator
 from lab.session import MARK
 from lab.topology import Network, Plan
+from tests.integration.fileslab import FilesLab
 from tests.integration.leftovers import remove_objects
 
 
@@ -104,6 +105,12 @@ def processes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Proces
     started = Processes(tmp_path)
     yield started
     started.close()
+
+
+@pytest.fixture
+def files_lab(kernel: Kernel, network: Callable[[Plan], Network], processes: Processes) -> Callable[[Plan], FilesLab]:
+    """Bring up a network whose hosts run agents from one folder of manifests."""
+    return lambda plan: FilesLab(kernel, network(plan), processes)
 
 
 @pytest.hookimpl(wrapper=True)

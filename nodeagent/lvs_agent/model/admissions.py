@@ -127,9 +127,11 @@ class AdmissionByFiles:
     def put(self, service: VirtualService) -> None:
         """Take a VirtualService in, new or changed."""
         accepted = self._accepted.get(service.metadata.key)
-        created, addresses = (accepted.created, accepted.addresses) if accepted else (self._now(), ())
+        created = accepted.created if accepted else self._now()
         metadata = msgspec.structs.replace(service.metadata, creation_timestamp=created)
-        status = VirtualServiceStatus(addresses=addresses)
+        status = VirtualServiceStatus()
+        if accepted:
+            status = VirtualServiceStatus(addresses=accepted.addresses, director_pool=accepted.pool)
         self._register.put(msgspec.structs.replace(service, metadata=metadata, status=status))
 
     def remove(self, key: ObjectKey) -> None:
