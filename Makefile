@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := $(BIN)/python -m lab
 PYTEST := $(BIN)/pytest
+CHART_CRDS := deploy/helm/lvs-operator/files/crds
 
 export PYTHON
 
@@ -39,14 +40,16 @@ lock: $(UV) ## Write requirements.lock anew from pyproject.toml.
 	$(UV) pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 \
 		--no-emit-index-url --no-emit-package lvs-operator --quiet -o requirements.lock
 
-tools: setup ## Build etcd, kube-apiserver and kubectl, unless KUBEBUILDER_ASSETS has them (minutes, once).
+tools: setup ## Build helm, and etcd, kube-apiserver, kubectl unless KUBEBUILDER_ASSETS has them (minutes, once).
 	@$(LAB) tools
 
 generate: setup ## Write CRDs and the API reference from the types in api/.
 	$(BIN)/python -m lvs_api.crd --write deploy/crds --docs docs/reference/api.md
+	$(BIN)/python -m lvs_api.crd --write $(CHART_CRDS)
 
 generate-check: setup ## Fail if the CRDs or the API reference do not match the types.
 	$(BIN)/python -m lvs_api.crd --check deploy/crds --docs docs/reference/api.md
+	$(BIN)/python -m lvs_api.crd --check $(CHART_CRDS)
 
 lint: setup ## Check style, types and who imports whom.
 	$(BIN)/ruff check

