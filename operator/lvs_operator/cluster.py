@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -292,20 +292,20 @@ class Cluster:
                 director = self._director_of(key)
                 status = service_status(service, verdict, self._resolutions.get(key), director, now)
                 if not has_status(service.status, status):
-                    yield _apply_status(VirtualService, service.metadata, status)
+                    yield _apply_status(VirtualService, service.metadata, applied(status, service.status))
         for key in sorted(self._changed_real_servers):
             server = self._real_servers.get(key)
             if server is not None:
                 state = real_server_status(server, self._address(server), self._use(key), now)
                 if not has_status(server.status, state):
-                    yield _apply_status(RealServer, server.metadata, state)
+                    yield _apply_status(RealServer, server.metadata, applied(state, server.status))
         for name in sorted(self._changed_pools):
             pool = self._pools.get(name)
             if pool is not None:
                 placement, services = self._placements.get(name, _NOBODY), len(self._in_pool.get(name, ()))
                 summary = pool_status(pool, placement, services, now)
                 if not has_status(pool.status, summary):
-                    yield _apply_status(DirectorPool, pool.metadata, summary)
+                    yield _apply_status(DirectorPool, pool.metadata, applied(summary, pool.status))
 
     def _director_of(self, service: ObjectKey) -> str:
         running = self._running.get(service)
@@ -344,9 +344,9 @@ def _refusals(resolution: Resolution | None) -> tuple[RefusedRealServer, ...]:
 
 
 def _apply_status(
-    kind: type[VirtualService] | type[RealServer] | type[DirectorPool], meta: ObjectMeta, status: msgspec.Struct
+    kind: type[VirtualService] | type[RealServer] | type[DirectorPool], meta: ObjectMeta, status: Mapping[str, object]
 ) -> Apply:
-    return Apply(Target(kind, meta.key), {"uid": meta.uid}, {"status": applied(status)}, "status")
+    return Apply(Target(kind, meta.key), {"uid": meta.uid}, {"status": status}, "status")
 
 
 def _node_part(node: Node) -> tuple[object, ...]:

@@ -117,7 +117,13 @@ class Inventory:
         # In this order: what comes in while the list is under way is not missed in it.
         known = self._store.uids(resource.kind)
         there = await self._uids(resource)
-        for target, uid in known.items():
-            if there.get(target.key) != uid:
-                self._log.info("gone_unnoticed", object=str(target))
-                self._remove(target, uid)
+        gone = {target: uid for target, uid in known.items() if there.get(target.key) != uid}
+        for target, uid in gone.items():
+            self._remove(target, uid)
+        if gone:
+            self._log.info(
+                "gone_unnoticed",
+                kind=resource.kind.__name__,
+                objects=len(gone),
+                first=str(min(target.key for target in gone)),
+            )

@@ -51,7 +51,9 @@ def node_writes(
         ours = before is None or _is_ours(before)
         metadata = _metadata(node) if ours else {}
         if before is None or before.spec != spec or (ours and not _is_owned_by(before, node)):
-            yield Apply(Target(LVSNode, ObjectKey("", name)), metadata, {"spec": _plain(spec)})
+            yield Apply(
+                Target(LVSNode, ObjectKey("", name)), metadata, {"spec": _plain(spec, before.spec if before else spec)}
+            )
     for name, lvs_node in sorted(lvs_nodes.items()):
         if name not in wanted and _is_ours(lvs_node):
             yield Delete(Target(LVSNode, ObjectKey("", name)), lvs_node.metadata.uid)
@@ -73,12 +75,12 @@ def _metadata(node: Node | None) -> dict[str, object]:
     return {"labels": MANAGED_BY, "ownerReferences": [owner]}
 
 
-def _plain(spec: LVSNodeSpec) -> dict[str, object]:
-    """Leave empty lists out: kubectl would show them as []."""
+def _plain(spec: LVSNodeSpec, before: LVSNodeSpec) -> dict[str, object]:
+    """Leave empty lists out, which kubectl would show as []; but not where that would leave what others put there."""
     pools, addresses = list(spec.director.pools), list(spec.real_server.addresses)
     return {
-        "director": {"pools": pools} if pools else {},
-        "realServer": {"addresses": addresses} if addresses else {},
+        "director": {"pools": pools} if pools or before.director.pools else {},
+        "realServer": {"addresses": addresses} if addresses or before.real_server.addresses else {},
     }
 
 

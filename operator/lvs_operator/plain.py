@@ -16,14 +16,22 @@ S = TypeVar("S", VirtualServiceStatus, RealServerStatus, DirectorPoolStatus)
 
 # Agents own these; what the operator applied there would be taken from them.
 _OTHERS = frozenset({"directors"})
+_EMPTY: tuple[object, ...] = (None, "", ())
 
 
-def applied(status: msgspec.Struct) -> dict[str, object]:
-    """Return a status as JSON values: zeros are said, so that kubectl shows them; what is empty is left out."""
+def applied(status: S, before: S) -> dict[str, object]:
+    """Return a status as JSON values: zeros are said, so that kubectl shows them; what is empty is left out.
+
+    Parameters
+    ----------
+    before
+        The status that the object has. What is empty from now on is said as well: a field that is left out
+        stays, if somebody else has put it there.
+    """
     plain: dict[str, object] = {}
     for field in msgspec.structs.fields(status):
-        value = getattr(status, field.name)
-        if field.name not in _OTHERS and value not in (None, "", ()):
+        value, was = getattr(status, field.name), getattr(before, field.name)
+        if field.name not in _OTHERS and value is not None and (value not in _EMPTY or was not in _EMPTY):
             plain[field.encode_name] = _plain(value)
     return plain
 
@@ -43,7 +51,7 @@ def _comparable(status: S) -> S:
 
 def _plain(value: object) -> object:
     if isinstance(value, msgspec.Struct):
-        return applied(value)
+        return {field.encode_name: getattr(value, field.name) for field in msgspec.structs.fields(value)}
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
     return value

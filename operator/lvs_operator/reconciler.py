@@ -29,13 +29,14 @@ class Reconciler:
     Parameters
     ----------
     absent
-        Is called when an object turns out not to be there.
+        Is called when an object turns out not to be there, or may not be.
     """
 
     def __init__(self, connection: Connected, absent: Callable[[], None]) -> None:
         self._cluster = Cluster()
         self.store = Store(self._cluster)
         self._writer = Writer(connection, self._written, self._failed, absent)
+        self._look_for_it = absent
         self._complete = False
         self._news = asyncio.Event()
         self._log = structlog.get_logger("lvs_operator.reconciler")
@@ -82,6 +83,9 @@ class Reconciler:
 
     def _written(self, target: Target, raw: Mapping[str, Any]) -> None:
         kind: Kind = target.kind
+        if not self.store.knows(target):
+            # Made by this write, or deleted after it: the answer may come later than the event of the deletion.
+            self._look_for_it()
         self.store.put(kind, raw)
         # Something may have been decided for this object while it was being written.
         self._cluster.touch(target)

@@ -53,6 +53,10 @@ class Store:
         self._cluster.remove(target)
         return True
 
+    def knows(self, target: Target) -> bool:
+        """Tell whether there is an object of this name."""
+        return target in self._uids
+
     def uids(self, kind: Kind) -> dict[Target, str]:
         """Return the objects of a kind that are known, with their uids."""
         return {target: uid for target, uid in self._uids.items() if target.kind is kind}

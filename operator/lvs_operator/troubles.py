@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["ApiTrouble", "Broken", "KindMissing", "NoConfiguration", "Refused", "Unreachable"]
 
 # HTTP statuses, RFC 9110 section 15 and RFC 6585 section 4.
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY_REQUESTS, _SERVER_ERROR = 401, 403, 404, 429, 500
+_UNAUTHORIZED, _NOT_FOUND, _TOO_MANY_REQUESTS, _BAD_GATEWAY = 401, 404, 429, 502
 
 
 class ApiTrouble(Exception):
@@ -64,7 +64,8 @@ class Refused(ApiTrouble):
         self.code = code
         self.message = message
         self.retry_after = retry_after
-        self.everywhere = code in (_UNAUTHORIZED, _TOO_MANY_REQUESTS) or code >= _SERVER_ERROR
+        # Not 500: that can be about this one object, as where its CRD is older than the operator.
+        self.everywhere = code in (_UNAUTHORIZED, _TOO_MANY_REQUESTS) or code >= _BAD_GATEWAY
         super().__init__(f"{self._advice()} ({message})")
 
     @property
@@ -83,6 +84,11 @@ class Refused(ApiTrouble):
                 return "the API server does not accept the operator's credentials; check its token or certificate"
             case 403:
                 return f"the operator may not {self.verb} {self.subject}; give its role that verb on that resource"
+            case 500:
+                return (
+                    f"the API server failed to {self.verb} {self.subject};"
+                    " where it does not know a field, apply deploy/crds of this version"
+                )
             case code:
                 return f"the API server answered {code} to {self.verb} {self.subject}"
 

@@ -16,6 +16,7 @@ from lvs_api.lvsnode import LVSNode
 from lvs_api.virtualservice import VirtualService
 from lvs_operator.backoff import pause
 from lvs_operator.intents import Apply, Delete, Intent
+from lvs_operator.repeats import Repeats
 from lvs_operator.resources import Target
 from lvs_operator.troubles import ApiTrouble, Refused
 
@@ -24,6 +25,7 @@ __all__ = ["Connected", "Writer"]
 URGENT = frozenset({VirtualService, LVSNode})
 IN_FLIGHT = 8
 LONGEST_PAUSE = 30.0  # seconds, for one object
+TRIES = 2  # equal writes to one object in a row that follow each other without a pause
 LONGEST_OUTAGE_PAUSE = 5.0  # seconds, when the API server is not there
 
 
@@ -67,6 +69,7 @@ class Writer:
         self._routine: dict[Target, Intent] = {}
         self._busy: set[Target] = set()  # in flight, or in back-off
         self._failures: dict[Target, int] = {}
+        self._repeats = Repeats()
         self._outages = 0
         self._hold_until = 0.0
         self._news = asyncio.Condition()
@@ -99,7 +102,9 @@ class Writer:
         await self._outage_over()
         try:
             if isinstance(intent, Apply):
-                self._landed(target, await self._connection.apply(intent))
+                after = await self._connection.apply(intent)
+                self._landed(target, after)
+                self._pause_if_repeated(intent)
             else:
                 await self._connection.delete(intent)
                 self._landed(target, None)
@@ -118,6 +123,21 @@ class Writer:
         self._busy.discard(target)
         if after is not None:
             self._written(target, after)
+
+    def _pause_if_repeated(self, intent: Apply) -> None:
+        loop, target = asyncio.get_running_loop(), intent.target
+        repeats = self._repeats.count(intent, loop.time())
+        if repeats < TRIES:
+            return
+        if repeats == TRIES:
+            self._log.warning(
+                "write_does_not_last",
+                object=str(target),
+                advice="somebody else sets fields of the operator's: kubectl get -o yaml --show-managed-fields",
+            )
+        self._busy.add(target)
+        jitter = random.random()  # noqa: S311 - spreads load, guards nothing
+        loop.call_later(pause(repeats, LONGEST_PAUSE, jitter), self._decide_again, target)
 
     def _missed(self, target: Target, trouble: ApiTrouble) -> None:
         loop, jitter = asyncio.get_running_loop(), random.random()  # noqa: S311 - spreads load, guards nothing

@@ -401,6 +401,59 @@ def test_the_operator_needs_no_rights_beyond_what_it_reads_and_writes(
     assert "403" not in log
 
 
+def test_a_crd_older_than_the_operator_holds_up_nothing_else(
+    objects: Objects, processes: Any, apply: Callable[..., None], tmp_path: Path
+) -> None:
+    older = objects.get("crd", "virtualservices.lvs-operator.io")
+    status = older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
+    del status["properties"]["ports"]
+    older["metadata"] = {"name": older["metadata"]["name"]}
+    (tmp_path / "older.json").write_text(json.dumps(older))
+    objects.server.install_crds(tmp_path)
+    try:
+        operator: Operator = processes.operator(objects.server.admin_kubeconfig)
+        apply(director_pool([RANGE]), virtual_service(VIP))
+        wait_until(lambda: "apply deploy/crds" in operator.log.read_text(), "the operator to say what to do")
+
+        wait_until(lambda: objects.duty("director-1") == (["edge"], []), "the duty of the director")
+        assert "status" not in objects.get("lvs", "web")
+    finally:
+        objects.server.install_crds()
+
+    wait_until(lambda: objects.condition("lvs", "web", "Accepted")["status"] == "True", "a verdict", 60)
+
+
+def test_what_somebody_changes_by_hand_is_put_right(
+    operator: Operator, objects: Objects, apply: Callable[..., None]
+) -> None:
+    objects.server.add_node("rs-1", "198.51.100.21")
+    apply(director_pool([RANGE]), virtual_service(name="web"), real_server("web-1", "198.51.100.21"))
+    vips = wait_until(lambda: objects.status("lvs", "web")["addresses"], "an address")
+    wait_until(lambda: objects.duty("rs-1") == ([], vips), "the duty")
+
+    duty = {"spec": {"director": {"pools": ["edge"]}, "realServer": {"addresses": ["203.0.113.1"]}}}
+    objects.server.kubectl("patch", "lvsnode", "rs-1", "--type=merge", "-p", json.dumps(duty))
+    gone = {"status": {"conditions": None, "addresses": None, "directorPool": None}}
+    words = ("patch", "lvs", "web", "--subresource=status", "--type=merge", "-p")
+    objects.server.kubectl(*words, json.dumps(gone))
+
+    # A list that the operator says nothing about would stay, and make a second director.
+    wait_until(lambda: objects.duty("rs-1") == ([], vips), "the duty as it was")
+    wait_until(lambda: objects.condition("lvs", "web", "Accepted")["status"] == "True", "the verdict as it was")
+    assert objects.status("lvs", "web")["addresses"] == vips
+
+
+def test_sigterm_ends_the_operator_while_the_api_server_is_away(
+    operator: Operator, objects: Objects, apply: Callable[..., None]
+) -> None:
+    apply(director_pool([RANGE]), virtual_service(VIP))
+    wait_until(lambda: objects.condition("lvs", "web", "Accepted"), "a verdict")
+
+    objects.server.stop()
+
+    assert operator.stop() == 0
+
+
 def set_ready(objects: Objects, node: str, status: str) -> None:
     ready = {"type": "Ready", "status": status, "reason": "Test", "message": ""}
     words = ("patch", "node", node, "--subresource=status", "--type=strategic", "-p")

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from lvs_api.admission import Reason, Refused
+from lvs_api.directorpool import DirectorPoolStatus
 from lvs_api.meta import Condition, ObjectKey
 from lvs_api.realserver import RealServer, RealServerDirector, RealServerStatus
 from lvs_api.resolve import RefusedRealServer, Resolution, resolve
@@ -95,11 +96,19 @@ def test_a_real_server_of_weight_0_counts_as_draining() -> None:
 
 
 def test_what_is_applied_names_no_directors_and_says_zeros() -> None:
-    plain = applied(service_status(seen(WORKING), admitted(), TWO, "d1", NOW))
+    before = seen(WORKING)
+    plain = applied(service_status(before, admitted(), TWO, "d1", NOW), before.status)
 
     assert "directors" not in plain
     assert plain["activeConnections"] == 0
     assert plain["realServers"] == {"total": 2, "healthy": 2, "draining": 0, "summary": "2/2"}
+
+
+def test_what_is_empty_is_said_only_where_the_object_has_something_there() -> None:
+    nothing, something = DirectorPoolStatus(), DirectorPoolStatus(director="d1")
+
+    assert "director" not in applied(nothing, nothing)
+    assert applied(nothing, something)["director"] == ""
 
 
 def test_nothing_is_written_where_nothing_is_different() -> None:
