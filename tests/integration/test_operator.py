@@ -43,6 +43,8 @@ ROLE = (
     },
 )
 
+ADMISSION = "admissionregistration.k8s.io"
+
 RANGE = "198.51.100.192/27"
 VIP = "198.51.100.200"
 
@@ -66,6 +68,44 @@ def operator(objects: Objects, processes: Any) -> Operator:
 def apply(objects: Objects) -> Callable[..., None]:
     """Apply objects as a user does."""
     return lambda *manifests: objects.server.apply(several(*manifests))
+
+
+@pytest.fixture
+def always_other_pools(objects: Objects) -> Iterator[None]:
+    """A policy of the cluster by which LVSNodes never direct what the operator says."""
+    policy = f"{ADMISSION}/v1"
+    rule = {
+        "apiGroups": ["lvs-operator.io"],
+        "apiVersions": ["*"],
+        "resources": ["lvsnodes"],
+        "operations": ["CREATE", "UPDATE"],
+    }
+    change = '[JSONPatch{op: "add", path: "/spec/director/pools", value: ["somebody-elses"]}]'
+    spec = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "reinvocationPolicy": "Never",
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": change}}],
+    }
+    objects.server.apply(
+        several(
+            {"apiVersion": policy, "kind": "MutatingAdmissionPolicy", "metadata": {"name": "pools"}, "spec": spec},
+            {
+                "apiVersion": policy,
+                "kind": "MutatingAdmissionPolicyBinding",
+                "metadata": {"name": "pools"},
+                "spec": {"policyName": "pools"},
+            },
+        )
+    )
+    node = {"apiVersion": "lvs-operator.io/v1alpha1", "kind": "LVSNode", "metadata": {"name": "try"}}
+    words = ("create", "--dry-run=server", "-o", "json", "-f", "-")
+    wait_until(lambda: "somebody-elses" in objects.server.kubectl(*words, input=json.dumps(node)).stdout, "the policy")
+    yield
+    both = f"mutatingadmissionpolicies.{ADMISSION},mutatingadmissionpolicybindings.{ADMISSION}"
+    objects.server.kubectl("delete", both, "--all")
+    wait_until(
+        lambda: "somebody-elses" not in objects.server.kubectl(*words, input=json.dumps(node)).stdout, "no policy"
+    )
 
 
 def test_an_accepted_service_gets_its_address_its_pool_and_its_ports(
@@ -441,6 +481,19 @@ def test_what_somebody_changes_by_hand_is_put_right(
     wait_until(lambda: objects.duty("rs-1") == ([], vips), "the duty as it was")
     wait_until(lambda: objects.condition("lvs", "web", "Accepted")["status"] == "True", "the verdict as it was")
     assert objects.status("lvs", "web")["addresses"] == vips
+
+
+def test_a_write_that_somebody_undoes_each_time_is_told_of_and_holds_up_nothing_else(
+    operator: Operator, objects: Objects, apply: Callable[..., None], always_other_pools: None
+) -> None:
+    apply(director_pool([RANGE], nodeNames=["machine-1"]))
+
+    wait_until(lambda: "write_does_not_last" in operator.log.read_text(), "the operator to tell of it")
+
+    assert objects.duty("machine-1") == (["somebody-elses"], [])
+    apply(virtual_service(VIP))
+    wait_until(lambda: objects.condition("lvs", "web", "Accepted")["status"] == "True", "a verdict")
+    assert operator.log.read_text().count("write_does_not_last") == 1
 
 
 def test_sigterm_ends_the_operator_while_the_api_server_is_away(
