@@ -9,13 +9,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := $(BIN)/python -m lab
 PYTEST := $(BIN)/pytest
+COMPILE := $(UV) pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 \
+	--no-emit-index-url --no-emit-package lvs-operator --quiet
 CHART_CRDS := deploy/helm/lvs-operator/files/crds
 
 export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup lock tools generate generate-check lint test-unit test-kernel test-integration test-e2e test bench \
+.PHONY: help setup lock tools kind-tools images generate generate-check lint test-unit test-kernel test-integration \
+	test-demos e2e test bench \
 	demo demo-cluster clean
 
 help: ## Show this.
@@ -36,26 +39,30 @@ $(UV): | lab/packages.sh
 	$(PYTHON) -m venv $(CACHE)/uv
 	$(CACHE)/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-lock: $(UV) ## Write requirements.lock anew from pyproject.toml.
-	$(UV) pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 \
-		--no-emit-index-url --no-emit-package lvs-operator --quiet -o requirements.lock
+lock: $(UV) ## Write the lock files anew from pyproject.toml.
+	$(COMPILE) --all-extras -o requirements.lock
+	$(COMPILE) --extra operator --constraint requirements.lock -o deploy/images/operator.lock
+	$(COMPILE) --extra agent --constraint requirements.lock -o deploy/images/agent.lock
 
 tools: setup ## Build helm, and etcd, kube-apiserver, kubectl unless KUBEBUILDER_ASSETS has them (minutes, once).
 	@$(LAB) tools
 
-generate: setup ## Write CRDs and the API reference from the types in api/.
+generate: setup tools ## Write CRDs and references from the types in api/ and the chart's schema, and the plain manifest.
 	$(BIN)/python -m lvs_api.crd --write deploy/crds --docs docs/reference/api.md
 	$(BIN)/python -m lvs_api.crd --write $(CHART_CRDS)
+	$(BIN)/python -m deploy.helm.generate --write
 
-generate-check: setup ## Fail if the CRDs or the API reference do not match the types.
+generate-check: setup tools ## Fail if anything that is generated differs from what it is generated from.
 	$(BIN)/python -m lvs_api.crd --check deploy/crds --docs docs/reference/api.md
 	$(BIN)/python -m lvs_api.crd --check $(CHART_CRDS)
+	$(BIN)/python -m deploy.helm.generate --check
 
 lint: setup ## Check style, types and who imports whom.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/mypy lab
+	$(BIN)/mypy -p deploy.helm
 	$(BIN)/lint-imports
 
 test-unit: setup ## Test what needs nothing but Python.
@@ -67,10 +74,13 @@ test-kernel: setup ## Test the agent's kernel code inside a kernel with IPVS.
 test-integration: setup tools ## Test the product: networks, real traffic, a real API server.
 	$(LAB) enter -- $(PYTEST) tests/integration
 
-test-e2e: setup tools ## Test the demonstrations as a newcomer runs them.
-	$(PYTEST) tests/e2e
+test-demos: setup tools ## Test the demonstrations as a newcomer runs them.
+	$(PYTEST) tests/demos
 
-test: setup tools lint generate-check test-unit test-kernel test-integration test-e2e ## Everything above.
+e2e: kind-tools ## Test the chart and the images on a kind cluster.
+	$(LAB) enter -- $(PYTEST) tests/e2e
+
+test: setup tools lint generate-check test-unit test-kernel test-integration test-demos e2e ## Everything above.
 
 bench: setup tools ## Measure, and print a table with ratios.
 	$(LAB) enter -- $(BIN)/python -m benchmarks

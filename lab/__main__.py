@@ -17,14 +17,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab", description="A kernel with IPVS, and room for tests.")
     parser.add_argument(
         "verb",
-        choices=["enter", "run", "tools", "inside", "run-inside"],
+        choices=["enter", "run", "tools", "prepare-kind", "inside", "run-inside"],
         help="enter: run a command in namespaces of the lab's own. run: run it in a kernel with IPVS there. "
-        "tools: build etcd, kube-apiserver and kubectl where they are not there yet.",
+        "tools: build etcd, kube-apiserver, kubectl and helm where they are not there yet. "
+        "prepare-kind: build or fetch what a kind cluster and the product's images are made of.",
     )
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the command, after --")
     arguments = parser.parse_args()
     if arguments.verb == "tools":
         print(tools.build().kubectl.parent)
+        return 0
+    if arguments.verb == "prepare-kind":
+        from lab.kind.parts import prepare
+
+        prepare()
         return 0
     command = [*arguments.command]
     if command[:1] == ["--"]:

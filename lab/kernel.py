@@ -19,7 +19,19 @@ from lab.errors import CommandFailed, KernelFailed
 from lab.guestprocess import GuestProcess, call
 from lab.uml import UserModeLinux
 
-__all__ = ["BRIDGE", "MGMT_NETWORK", "OUTSIDE", "Finished", "Kernel", "boot"]
+__all__ = [
+    "BRIDGE",
+    "MGMT_NETWORK",
+    "MODULES",
+    "OUTSIDE",
+    "PORT",
+    "Finished",
+    "Kernel",
+    "boot",
+    "guest_program",
+    "has_ipvs",
+    "wait_for",
+]
 
 # The management network: the lab outside the kernel, the kernel's own end, and each host's mgmt0.
 MGMT_NETWORK = "10.123.0.0/24"
@@ -171,10 +183,11 @@ def boot() -> Kernel:
         If it does not come up; with what its console said.
     """
     session.require()
-    return _plain() if _has_ipvs() else _user_mode()
+    return _plain() if has_ipvs() else _user_mode()
 
 
-def _has_ipvs() -> bool:
+def has_ipvs() -> bool:
+    """Tell whether this machine's own kernel has IPVS, and lets us use it."""
     # Its netlink family asks for rights over the machine, not only over a user namespace (GENL_ADMIN_PERM).
     if Path("/proc/self/uid_map").read_text().split() != ["0", "0", str(2**32 - 1)]:
         return False
@@ -194,11 +207,11 @@ def _plain() -> Kernel:
     server = ("127.0.0.1", PORT)
     # With processes and mounts of its own, so that all it has started and mounted ends with it. Not as the first
     # process there: that has to take care of orphans, as a shell does.
-    command = shlex.join([sys.executable, "-S", "-E", _guest_program(), server[0], str(server[1])])
+    command = shlex.join([sys.executable, "-S", "-E", guest_program(), server[0], str(server[1])])
     local = subprocess.Popen(
         ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", f"{command}; exit $?"]
     )
-    _wait_for(server, lambda: local.poll() is None, lambda: "")
+    wait_for(server, lambda: local.poll() is None, lambda: "")
     return Kernel(server, None, local)
 
 
@@ -220,20 +233,28 @@ def _user_mode() -> Kernel:
             f"ip addr add {INSIDE}/24 dev {BRIDGE}",
             f"ip link set {BRIDGE} up",
         ],
-        command=[sys.executable, "-S", "-E", _guest_program(), server[0], str(server[1])],
+        command=[sys.executable, "-S", "-E", guest_program(), server[0], str(server[1])],
         tap=TAP,
     )
-    _wait_for(server, vm.is_alive, vm.console)
+    wait_for(server, vm.is_alive, vm.console)
     return Kernel(server, vm, None)
 
 
-def _guest_program() -> str:
+def guest_program() -> str:
+    """Return the program that serves commands in a kernel."""
     return str(Path(__file__).with_name("guest.py"))
 
 
-def _wait_for(
+def wait_for(
     server: tuple[str, int], alive: Callable[[], bool], console: Callable[[], str], seconds: float = 60.0
 ) -> None:
+    """Wait until a kernel answers.
+
+    Raises
+    ------
+    KernelFailed
+        If it does not within ``seconds``, or ends.
+    """
     deadline = time.monotonic() + seconds
     while alive():
         try:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the system packages that the lab needs, with apt-get, where they are missing.
+# Installs the system packages that the lab needs, with apt-get, where they are missing; with `kind` as its argument,
+# those of a kind cluster as well.
 set -eu
 
 packages=""
@@ -20,6 +21,12 @@ need openssl openssl
 need unshare util-linux
 need ps procps
 has_ipvs || need linux.uml user-mode-linux
+if [ "${1:-}" = kind ]; then
+    need docker docker.io
+    need dockerd docker.io
+    need mmdebstrap mmdebstrap
+    need systemctl systemd
+fi
 "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
 
 [ -n "$packages" ] || exit 0

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from lab.errors import NotEntered
 
@@ -48,7 +48,11 @@ def inside(command: Sequence[str]) -> int:
     subprocess.run(["mount", "-t", "tmpfs", "lab", "/run"], check=True)
     os.makedirs("/run/netns")
     os.makedirs("/run/lab")
-    subprocess.run(["mount", "-t", "sysfs", "lab", "/sys"], check=True)  # shows this namespace's interfaces
+    # A sysfs that shows this namespace's interfaces, with what container engines look for in the machine's.
+    os.makedirs("/run/lab/cgroup")
+    subprocess.run(["mount", "--rbind", "/sys/fs/cgroup", "/run/lab/cgroup"], check=True)
+    subprocess.run(["mount", "-t", "sysfs", "lab", "/sys"], check=True)
+    subprocess.run(["mount", "--move", "/run/lab/cgroup", "/sys/fs/cgroup"], check=True)
     child = subprocess.Popen(command, env={**os.environ, MARK: "1"})
     while True:
         pid, status = os.wait()
@@ -56,13 +60,18 @@ def inside(command: Sequence[str]) -> int:
             return os.waitstatus_to_exitcode(status)
 
 
-def require() -> None:
+def require(also: Collection[str] = ()) -> None:
     """Make sure that nothing done from here on can leave the machine.
+
+    Parameters
+    ----------
+    also
+        Names of further interfaces that the caller has made.
 
     Raises
     ------
     NotEntered
         Outside the lab's namespaces.
     """
-    if os.environ.get(MARK) != "1" or not OUR_INTERFACES.issuperset(os.listdir("/sys/class/net")):
+    if os.environ.get(MARK) != "1" or not OUR_INTERFACES.union(also).issuperset(os.listdir("/sys/class/net")):
         raise NotEntered

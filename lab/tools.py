@@ -1,4 +1,4 @@
-"""Finds the programs of an API server and helm, else builds them once from Go modules."""
+"""Finds the programs of an API server, of helm and of kind, else builds them once from Go modules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import msgspec
 from lab.cache import cache_dir
 from lab.errors import LabError, ToolsMissing
 
-__all__ = ["Tools", "build", "find"]
+__all__ = ["KindTools", "Tools", "build", "build_for_kind", "find", "kubernetes_version", "module_folder"]
 
 MODULES = Path(__file__).with_name("tools")
 VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
@@ -52,6 +52,21 @@ CLUSTER = Kit(
     ),
 )
 HELM = Kit(MODULES / "helm", (("helm", "helm.sh/helm/v4/cmd/helm", "helm"),))
+KIND = Kit(MODULES / "kind", (("kind", "sigs.k8s.io/kind", "kind"),))
+NODE = Kit(
+    MODULES,
+    tuple(
+        (name, f"k8s.io/kubernetes/cmd/{name}", name)
+        for name in ("kubelet", "kubeadm", "kube-controller-manager", "kube-scheduler", "kube-proxy")
+    ),
+)
+CONTAINERD = Kit(
+    MODULES / "kind",
+    tuple(
+        (name, f"github.com/containerd/containerd/v2/cmd/{name}", name)
+        for name in ("containerd", "ctr", "containerd-shim-runc-v2")
+    ),
+)
 
 
 class Tools(msgspec.Struct, frozen=True):
@@ -61,6 +76,21 @@ class Tools(msgspec.Struct, frozen=True):
     kube_apiserver: Path
     kubectl: Path
     helm: Path
+
+
+class KindTools(msgspec.Struct, frozen=True):
+    """Where the programs of a kind cluster are.
+
+    Parameters
+    ----------
+    kind
+        The program that makes clusters.
+    node
+        Folders with what a node image is made of; none if that was not asked for.
+    """
+
+    kind: Path
+    node: tuple[Path, ...]
 
 
 def find() -> Tools:
@@ -84,11 +114,43 @@ def find() -> Tools:
 def build() -> Tools:
     """Return the programs; build what is not there. Needs the Go module proxy."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")
-    for kit in (CLUSTER, HELM):
-        given = kit is CLUSTER and assets and kit.in_folder(Path(assets))
-        if not given and not kit.in_folder(_built_folder(kit)):
-            _build(kit)
+    if not (assets and CLUSTER.in_folder(Path(assets))):
+        _provide(CLUSTER)
+    _provide(HELM)
     return find()
+
+
+def build_for_kind(*, with_node: bool) -> KindTools:
+    """Return the programs of a kind cluster; build what is not there. Needs the Go module proxy.
+
+    Parameters
+    ----------
+    with_node
+        Whether programs for a node image are needed as well.
+    """
+    node = (CLUSTER, NODE, CONTAINERD) if with_node else ()
+    for kit in (KIND, *node):
+        _provide(kit)
+    return KindTools(KIND.in_folder(_built_folder(KIND))[0], tuple(map(_built_folder, node)))
+
+
+def kubernetes_version() -> str:
+    """Return the version of Kubernetes that is built here, with its v."""
+    return _required("k8s.io/kubernetes")
+
+
+def module_folder(name: str) -> Path:
+    """Return where the source of a module is that kind's programs are built from, fetched if need be."""
+    words = [_go(KIND), "mod", "download", "-json", name]
+    done = subprocess.run(words, cwd=KIND.module, env=_environment(), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(f"{' '.join(words)} in {KIND.module}: {done.stderr or done.stdout}")
+    return Path(str(msgspec.json.decode(done.stdout)["Dir"]))
+
+
+def _provide(kit: Kit) -> None:
+    if not kit.in_folder(_built_folder(kit)):
+        _build(kit)
 
 
 def _build(kit: Kit) -> None:
@@ -110,13 +172,17 @@ def _build_one(go: str, kit: Kit, folder: Path, name: str, package: str, made: s
     done = subprocess.run(
         [go, "build", *_flags(), "-o", f"{folder}/", package],
         cwd=kit.module,
-        env={**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"},
+        env=_environment(),
         check=False,
     )
     if done.returncode != 0:
         raise LabError(f"go build {package} in {kit.module} ended with {done.returncode}; what it said is above")
     (folder / made).rename(folder / name)
     print(f"built {name} in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
 
 
 def _move(kit: Kit, scratch: Path, target: Path) -> None:
@@ -132,7 +198,7 @@ def _move(kit: Kit, scratch: Path, target: Path) -> None:
 
 
 def _flags() -> list[str]:
-    version = _required("k8s.io/kubernetes")
+    version = kubernetes_version()
     major, minor, _ = version.removeprefix("v").split(".", 2)
     values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
     places = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
@@ -152,7 +218,7 @@ def _built_folder(kit: Kit) -> Path:
     content = hashlib.sha256()
     for name in ("go.mod", "go.sum"):
         content.update((kit.module / name).read_bytes())
-    content.update("\0".join(_flags()).encode())
+    content.update("\0".join([*_flags(), *(name for name, _, _ in kit.programs)]).encode())
     return cache_dir() / "tools" / content.hexdigest()[:16]
 
 

@@ -11,7 +11,7 @@ import msgspec
 from lab.guestprocess import GuestProcess
 from lab.kernel import BRIDGE, MGMT_NETWORK, Finished, Kernel
 
-__all__ = ["Host", "HostPlan", "Interface", "Network", "Plan"]
+__all__ = ["DUMP", "Host", "HostPlan", "Interface", "Network", "Plan"]
 
 FIRST_MGMT_HOST = 11
 
@@ -86,7 +86,7 @@ class Host:
 
     def dump(self) -> str:
         """Return, as text, everything that must be as before once the product has left again."""
-        return self.run("sh", "-c", _DUMP).stdout
+        return self.run("sh", "-c", DUMP).stdout
 
     def table(self) -> str:
         """Return the IPVS table as rules, sorted."""
@@ -97,7 +97,7 @@ class Host:
 # counter (Documentation/networking/ip-sysctl.rst, nf_conntrack-sysctl.rst); chains that are empty: their table may
 # have come with a mere look at it.
 _VOLATILE = "tcp_fastopen_key|nf_conntrack_count"
-_DUMP = rf"""
+DUMP = rf"""
 ip -d addr show | sed -E 's/(valid_lft|preferred_lft) [^ ]+ ?//g; s/ (numtxqueues|gso_|tso_|gro_)[^ ]* [0-9]+//g'
 ip -4 route show table all; ip -6 route show table all | sed -E 's/ expires [^ ]+//'
 ip -4 rule; ip -6 rule

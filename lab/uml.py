@@ -39,7 +39,15 @@ class UserModeLinux:
 
     @classmethod
     def start(
-        cls, scratch: Path, *, modules: Sequence[str], network: Sequence[str], command: Sequence[str], tap: str
+        cls,
+        scratch: Path,
+        *,
+        modules: Sequence[str],
+        network: Sequence[str],
+        command: Sequence[str],
+        tap: str,
+        netns: str = "/proc/self/ns/net",
+        memory: str = MEMORY,
     ) -> UserModeLinux:
         """Start it; it is up once what ``command`` serves answers.
 
@@ -49,6 +57,10 @@ class UserModeLinux:
             Folder for its memory and other files; on a tmpfs, where memory costs no disk traffic.
         network
             Shell commands that set up its end of the tap device.
+        netns
+            File of the network namespace where that device is.
+        memory
+            How much it has at most.
         """
         init = scratch / "init"
         init.write_text(_init_script(modules, network, command))
@@ -57,7 +69,8 @@ class UserModeLinux:
         with console_file.open("wb") as console:
             process = subprocess.Popen(
                 [
-                    "linux.uml", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw", f"mem={MEMORY}", "quiet",
+                    "nsenter", f"--net={netns}",
+                    "linux.uml", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "rw", f"mem={memory}", "quiet",
                     f"vec0:transport=tap,ifname={tap},depth=128,gro=1", f"init={init}", "con=null", "con0=fd:0,fd:1",
                 ],
                 stdin=subprocess.DEVNULL,
