@@ -18,6 +18,7 @@ from lab.processes import Agent, Operator
 from lab.session import MARK
 from lab.topology import Network, Plan
 from tests.integration.fileslab import FilesLab
+from tests.integration.helmlab import ClusterApiServer, Helm
 from tests.integration.leftovers import remove_objects
 
 
@@ -44,7 +45,7 @@ def network(kernel: Kernel) -> Iterator[Callable[[Plan], Network]]:
 @pytest.fixture(scope="session")
 def running_api_server(kernel: Kernel) -> Iterator[ApiServer]:
     """An API server with our CRDs, whatever tests have left in it."""
-    server = ApiServer(tools.find(), Path(tempfile.mkdtemp(prefix="lvs-api-", dir="/run")))
+    server = ClusterApiServer(tools.find(), Path(tempfile.mkdtemp(prefix="lvs-api-", dir="/run")))
     try:
         server.start()
         if any(CRDS.glob("*.yaml")):
@@ -66,6 +67,12 @@ def api_server(running_api_server: ApiServer) -> Iterator[ApiServer]:
 def api(api_server: ApiServer) -> ApiServer:
     """The same, by its short name."""
     return api_server
+
+
+@pytest.fixture
+def helm(api_server: ApiServer, tmp_path: Path) -> Helm:
+    """Helm, for the API server."""
+    return Helm(api_server, tmp_path)
 
 
 class Processes:
