@@ -47,6 +47,13 @@ lock: $(UV) ## Write the lock files anew from pyproject.toml.
 tools: setup ## Build helm, and etcd, kube-apiserver, kubectl unless KUBEBUILDER_ASSETS has them (minutes, once).
 	@$(LAB) tools
 
+kind-tools: setup tools ## Build what a kind cluster and the images are made of, or fetch images (minutes, once).
+	lab/packages.sh kind
+	@$(LAB) prepare-kind
+
+images: kind-tools ## Make the operator's and the agent's image, and print their sizes.
+	@$(LAB) enter -- $(BIN)/python -m lab.make_images
+
 generate: setup tools ## Write CRDs and references from the types in api/ and the chart's schema, and the plain manifest.
 	$(BIN)/python -m lvs_api.crd --write deploy/crds --docs docs/reference/api.md
 	$(BIN)/python -m lvs_api.crd --write $(CHART_CRDS)

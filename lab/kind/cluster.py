@@ -63,19 +63,12 @@ class Cluster:
         self.kubeconfig = folder / "kubeconfig"
         self._kubectl, self._helm = str(tools.find().kubectl), str(tools.find().helm)
 
-    def load_images(self) -> tuple[str, ...]:
-        """Bring the images of the node and of the product into the engine; return the names of the product's."""
-        parts, docker = self._parts, self.docker
-        if parts.archive is not None:
-            docker.run("load", "--input", str(parts.archive), timeout=900)
-            self._node_image = parts.node_image
-            return tuple(f"lvs-operator/{part}:{images.VERSION}" for part in images.PARTS)
-        made = {one.part: images.build(docker, one, images.VERSION) for one in parts.product}
-        [agent_root] = [one.root for one in parts.product if one.part == "agent"]
-        if parts.node is None or agent_root is None:
-            raise LabError("neither an archive of images nor what to make them of was prepared")
-        self._node_image = nodeimage.node_image(docker, parts.node, images.base_image(docker, agent_root))
-        return tuple(made.values())
+    def _node_image(self) -> str:
+        """Return the image of nodes; the product's images are there already."""
+        if self._parts.node is None:
+            return self._parts.node_image
+        [iptables] = [one.root for one in self._parts.product if one.part == "agent" and one.root]
+        return nodeimage.node_image(self.docker, self._parts.node, images.base_image(self.docker, iptables))
 
     def create(self) -> None:
         """Make the cluster; its nodes are Ready when this returns.
@@ -89,7 +82,7 @@ class Cluster:
         config = self._folder / "kind.json"
         config.write_text(json.dumps(CONFIG))
         self._kind(
-            "create", "cluster", "--name", NAME, "--image", self._node_image, "--config", str(config),
+            "create", "cluster", "--name", NAME, "--image", self._node_image(), "--config", str(config),
             "--kubeconfig", str(self.kubeconfig), "--retain",
         )  # fmt: skip
         self.connect()

@@ -13,13 +13,13 @@ from lab.debian import root_file_system
 from lab.docker import Docker
 from lab.errors import LabError
 
-__all__ = ["NodeParts", "Parts", "load", "prepare"]
+__all__ = ["NodeParts", "Parts", "load", "prepare", "product_images"]
 
 # As in kind's images/base/Dockerfile; runc and the network plugins are packages here.
 NODE_PACKAGES = (
     "systemd", "systemd-sysv", "dbus", "runc", "containernetworking-plugins", "conntrack", "iptables", "nftables",
-    "ebtables", "iproute2", "ethtool", "socat", "util-linux", "mount", "kmod", "procps", "ca-certificates", "curl", "jq",
-    "pigz", "busybox-static",
+    "ebtables", "iproute2", "ethtool", "socat", "util-linux", "mount", "kmod", "procps", "ca-certificates", "curl",
+    "jq", "pigz", "busybox-static",
 )  # fmt: skip
 
 
@@ -91,6 +91,14 @@ def prepare() -> None:
         )
         parts = Parts(kind, tuple(images.prepare(part, from_registry=False) for part in images.PARTS), node)
     (kept / "parts.json").write_bytes(msgspec.json.encode(parts, enc_hook=str))
+
+
+def product_images(docker: Docker, parts: Parts) -> dict[str, str]:
+    """Bring the product's images into an engine; return their names by part."""
+    if parts.archive is not None:
+        docker.run("load", "--input", str(parts.archive), timeout=900)
+        return {part: f"lvs-operator/{part}:{images.VERSION}" for part in images.PARTS}
+    return {one.part: images.build(docker, one, images.VERSION) for one in parts.product}
 
 
 def load() -> Parts:
