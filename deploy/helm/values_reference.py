@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-__all__ = ["SCHEMA", "reference", "values"]
+__all__ = ["SCHEMA", "Schema", "reference", "values"]
 
 Schema: TypeAlias = dict[str, Any]
 
