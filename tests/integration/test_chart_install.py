@@ -75,6 +75,14 @@ def test_the_pool_goes_with_the_release_and_the_crds_stay(empty_api_server, helm
     assert _pools(empty_api_server) == {}
 
 
+def test_crds_that_are_not_kept_go_with_the_release(empty_api_server, helm):
+    _install(helm, POOL + " crds.keep=false")
+
+    helm("uninstall", "lvs", "--namespace", NAMESPACE)
+
+    empty_api_server.kubectl("wait", "--for=delete", "crd", "--all", "--timeout=60s")
+
+
 def test_what_stayed_of_a_release_is_taken_in_by_the_next(empty_api_server, helm):
     _install(helm, NO_JOB)
     helm("uninstall", "lvs", "--namespace", NAMESPACE)
