@@ -17,7 +17,7 @@ from lab.kind import nodeimage
 from lab.kind.parts import Parts
 from lab.processes import wait_until
 
-__all__ = ["CONTROL_PLANE", "WORKERS", "Cluster"]
+__all__ = ["CONTROL_PLANE", "NODES", "WORKERS", "Cluster"]
 
 NAME = "lab"
 CONTROL_PLANE = f"{NAME}-control-plane"
@@ -63,26 +63,25 @@ class Cluster:
         self.kubeconfig = folder / "kubeconfig"
         self._kubectl, self._helm = str(tools.find().kubectl), str(tools.find().helm)
 
-    def _node_image(self) -> str:
-        """Return the image of nodes; the product's images are there already."""
+    def make_node_image(self) -> str:
+        """Return the image of nodes, after making it if need be; an archive of images is loaded already."""
         if self._parts.node is None:
             return self._parts.node_image
         [iptables] = [one.root for one in self._parts.product if one.part == "agent" and one.root]
         return nodeimage.node_image(self.docker, self._parts.node, images.base_image(self.docker, iptables))
 
     def create(self) -> None:
-        """Make the cluster; its nodes are Ready when this returns.
+        """Make the cluster on a network that is there already; its nodes are Ready when this returns.
 
         Raises
         ------
         LabError
             If it does not come up.
         """
-        self.docker.make_network()
         config = self._folder / "kind.json"
         config.write_text(json.dumps(CONFIG))
         self._kind(
-            "create", "cluster", "--name", NAME, "--image", self._node_image(), "--config", str(config),
+            "create", "cluster", "--name", NAME, "--image", self.make_node_image(), "--config", str(config),
             "--kubeconfig", str(self.kubeconfig), "--retain",
         )  # fmt: skip
         self.connect()

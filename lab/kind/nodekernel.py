@@ -24,7 +24,7 @@ from lab.kernel import MODULES, PORT, Finished, Kernel, guest_program, has_ipvs,
 from lab.topology import DUMP
 from lab.uml import UserModeLinux
 
-__all__ = ["CLIENT_NETWORKS", "FORWARDED_PORTS", "NodeKernel", "start"]
+__all__ = ["CLIENT_NETWORKS", "FORWARDED_PORTS", "NodeKernel", "route_through", "start"]
 
 # On the nodes' wire besides their own network: VIPs and clients for DR; VIPs, clients and the director for NAT.
 CLIENT_NETWORKS = ("203.0.113.0/24", "198.51.100.0/24")
@@ -74,6 +74,20 @@ def start(docker: OwnDocker, node: str, log: Path) -> NodeKernel:
     """
     pid, address = docker.pid(node), docker.address(node)
     return OwnKernel(pid, address) if has_ipvs() else KernelBeside(pid, address, log)
+
+
+def route_through(real_server: NodeKernel, client: str, director: NodeKernel) -> None:
+    """Let a real server answer clients through the director, as NAT needs it.
+
+    Parameters
+    ----------
+    client
+        Address of a client with the length of its network's prefix.
+    """
+    network = str(ipaddress.ip_interface(client).network)
+    # The director would tell them that there is a shorter way.
+    director.run("sysctl", "-qw", "net.ipv4.conf.all.send_redirects=0", "net.ipv4.conf.eth0.send_redirects=0")
+    real_server.run("ip", "route", "replace", network, "via", director.address)
 
 
 class OwnKernel:
