@@ -198,6 +198,7 @@ class ApiServer:
             f"--secure-port={PORT}",
             f"--service-cluster-ip-range={SERVICE_NETWORK}",
             "--authorization-mode=RBAC",
+            "--allow-privileged=true",  # as in clusters, where a namespace's policy judges
             f"--token-auth-file={self.directory / 'tokens.csv'}",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={key}",

@@ -42,7 +42,7 @@ class Release:
 
     def wait(self) -> None:
         """Wait until every pod of it is ready and runs what the release says."""
-        for workload in ("deployment/lvs-operator", "daemonset/lvs-operator-agent"):
+        for workload in ("deployment/lvs-operator", "daemonset/lvs-agent"):
             self.kubectl("rollout", "status", workload, "--timeout=240s", timeout=260)
 
     def delete_objects(self) -> None:

@@ -117,14 +117,14 @@ def test_what_is_deleted_while_operator_and_agents_are_gone_is_gone_at_once_and_
 ):
     release.kubectl("scale", "deployment/lvs-operator", "--replicas=0")
     nowhere = '{"spec": {"template": {"spec": {"nodeSelector": {"lab/nowhere": "true"}}}}}'
-    release.kubectl("patch", "daemonset/lvs-operator-agent", "--patch", nowhere)
+    release.kubectl("patch", "daemonset/lvs-agent", "--patch", nowhere)
     wait_until(lambda: not release.kubectl("get", "pods", "--output", "name").stdout, "no pod being left", 60)
 
     cluster.kubectl("delete", "lvs/web", "--timeout=5s")
 
     assert VIP in kernels[DIRECTOR].run("ipvsadm-save", "-n").stdout
     everywhere = '{"spec": {"template": {"spec": {"nodeSelector": {"lab/nowhere": null}}}}}'
-    release.kubectl("patch", "daemonset/lvs-operator-agent", "--patch", everywhere)
+    release.kubectl("patch", "daemonset/lvs-agent", "--patch", everywhere)
     release.kubectl("scale", "deployment/lvs-operator", "--replicas=1")
     for node in (DIRECTOR, *REAL_SERVERS):
         wait_until(lambda node=node: VIP not in kernels[node].dump(), f"nothing of {VIP} being left on {node}", 120)

@@ -18,7 +18,7 @@ from lab.processes import Agent, Operator
 from lab.session import MARK
 from lab.topology import Network, Plan
 from tests.integration.fileslab import FilesLab
-from tests.integration.helmlab import ClusterApiServer, Helm
+from tests.integration.helmlab import Helm
 from tests.integration.leftovers import remove_objects
 
 
@@ -45,7 +45,7 @@ def network(kernel: Kernel) -> Iterator[Callable[[Plan], Network]]:
 @pytest.fixture(scope="session")
 def running_api_server(kernel: Kernel) -> Iterator[ApiServer]:
     """An API server with our CRDs, whatever tests have left in it."""
-    server = ClusterApiServer(tools.find(), Path(tempfile.mkdtemp(prefix="lvs-api-", dir="/run")))
+    server = ApiServer(tools.find(), Path(tempfile.mkdtemp(prefix="lvs-api-", dir="/run")))
     try:
         server.start()
         if any(CRDS.glob("*.yaml")):

@@ -10,17 +10,10 @@ import yaml
 
 from lab.apiserver import ApiServer
 
-__all__ = ["CHART", "NAMESPACE", "ClusterApiServer", "Helm", "one", "settings"]
+__all__ = ["CHART", "NAMESPACE", "Helm", "one", "settings"]
 
 CHART = str(Path(__file__).parents[2] / "deploy" / "helm" / "lvs-operator")
 NAMESPACE = "lvs-system"
-
-
-class ClusterApiServer(ApiServer):
-    """The API server as clusters run it: privileged containers are allowed, for a namespace's policy to judge."""
-
-    def _server_command(self) -> list[str]:
-        return [*super()._server_command(), "--allow-privileged=true"]
 
 
 class Helm:
