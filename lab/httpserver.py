@@ -8,6 +8,7 @@ Its behaviour is read from standard input, one word a line: ``ok``, ``error`` (a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 
@@ -50,7 +51,8 @@ async def main() -> None:
     """Serve until ended."""
     server = Server(sys.argv[1])
     listener = await asyncio.start_server(server.serve, "0.0.0.0", int((sys.argv[2:] or ["80"])[0]), backlog=512)
-    asyncio.get_running_loop().add_reader(sys.stdin, server.obey)
+    with contextlib.suppress(PermissionError):  # in a pod, it is nothing that can be waited for
+        asyncio.get_running_loop().add_reader(sys.stdin, server.obey)
     print("ready", flush=True)
     await listener.serve_forever()
 

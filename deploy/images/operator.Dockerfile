@@ -13,6 +13,8 @@ RUN sh /build/compile.sh /opt/lvs-operator lvs_operator
 FROM base
 COPY --from=build /opt/lvs-operator /opt/lvs-operator
 ENV PATH=/opt/lvs-operator/bin:/usr/sbin:/usr/bin:/sbin:/bin PYTHONPATH=/opt/lvs-operator PYTHONDONTWRITEBYTECODE=1
+# A number, which Kubernetes can tell from root; with a name, for what looks it up.
+RUN echo 'lvs:x:65532:65532::/nonexistent:/usr/sbin/nologin' >> /etc/passwd
 USER 65532:65532
 ENTRYPOINT ["lvs-operator"]
 CMD ["run"]

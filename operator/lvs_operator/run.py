@@ -23,7 +23,13 @@ async def watch(feed: Feed, stop: asyncio.Event, take_signals_back: Callable[[],
     """
     before = asyncio.all_tasks()
     tasks = await kopf.spawn_tasks(
-        settings=operator_settings(), memo=memo_with(feed), clusterwide=True, standalone=True, stop_flag=stop
+        settings=operator_settings(),
+        memo=memo_with(feed),
+        clusterwide=True,
+        standalone=True,
+        stop_flag=stop,
+        # Of no use without peers; kopf would ask for the user's name, and in a container there may be none.
+        identity="lvs-operator",
     )
     take_signals_back()
     await kopf.run_tasks(tasks, ignored=before)
