@@ -30,6 +30,10 @@ class LVSNodeSpec(Spec, frozen=True, kw_only=True):
 
     director: DirectorDuty = DirectorDuty()
     real_server: RealServerDuty = RealServerDuty()
+    retire: Annotated[
+        bool,
+        Meta(description="Remove all that this node's agent has put into the kernel, and take up nothing more."),
+    ] = False
 
 
 class SysctlFact(Status, frozen=True):

@@ -19,6 +19,7 @@ from lvs_agent.errors import AgentError
 from lvs_agent.kernel.errors import KernelError
 from lvs_agent.logs import configure
 from lvs_agent.origin import Origin
+from lvs_common.listen import CannotListen, Listen, parse_listen
 
 __all__ = ["main"]
 
@@ -81,6 +82,10 @@ def run(
     state_dir: StateDir = _STATE_DIR,
     adopt: Adopt = False,
     resync: Annotated[float, typer.Option(min=1, help="Seconds between full comparisons with the kernel.")] = 60.0,
+    listen: Annotated[
+        str | None,
+        typer.Option(envvar="LVS_LISTEN", help="Serve /healthz, /readyz and /metrics at this ADDRESS:PORT, or :PORT."),
+    ] = None,
     log_format: LogFormat = LogStyle.AUTO,
     verbose: Verbose = False,
 ) -> None:
@@ -88,8 +93,8 @@ def run(
     from lvs_agent.assembly import run_agent
 
     configure(log_format.value, verbose=verbose)
-    origin = _origin(manifests, kubeconfig, node)
-    _until_signal(run_agent(origin, state_dir, adopt=adopt, resync=resync))
+    origin, where = _origin(manifests, kubeconfig, node), _where(listen)
+    _until_signal(run_agent(origin, state_dir, adopt=adopt, resync=resync, listen=where))
 
 
 @app.command()
@@ -157,6 +162,13 @@ def _origin(manifests: Path | None, kubeconfig: Path | None, node: str) -> Origi
     return Origin(manifests=manifests, kubeconfig=kubeconfig, node=node)
 
 
+def _where(listen: str | None) -> Listen | None:
+    try:
+        return parse_listen(listen) if listen else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--listen") from None
+
+
 def _print(found: msgspec.Struct, text: str, output: Output) -> None:
     typer.echo(msgspec.json.encode(found).decode() if output is Output.JSON else text)
 
@@ -181,7 +193,7 @@ def main() -> NoReturn:
     """Run the command line; errors that have an explanation are one line, exit code 1."""
     try:
         app(standalone_mode=True)
-    except (AgentError, KernelError) as error:
+    except (AgentError, KernelError, CannotListen) as error:
         _explain(error)
     except ExceptionGroup as group:
         explained = group.subgroup((AgentError, KernelError))

@@ -35,6 +35,8 @@ __all__ = ["Agent", "Reporter", "Timing"]
 
 log = structlog.get_logger(__name__)
 
+# Longest time that a step may take before the agent counts as stuck; seconds.
+STUCK = 60.0
 # More steps than this at once are summed up in the log.
 FEW_STEPS = 20
 
@@ -122,6 +124,12 @@ class Agent:
         self._next_resync = 0.0
         self._next_counters = 0.0 if math.isfinite(timing.counters) else math.inf
         self._attempts = 0
+        self._told_generation = 0
+        self.counters: dict[DestinationKey, DestinationCounters] = {}
+        self.operations = {"done": 0, "refused": 0}
+        self.last_resync = 0.0
+        self._matched_once = False
+        self._step_since: float | None = None
         self._said: dict[ObjectKey, str] = {}
         self._said_of_servers: dict[ObjectKey, frozenset[RefusedRealServer]] = {}
         self._reporter = reporter(self)
@@ -142,6 +150,22 @@ class Agent:
         self._transitions.append((probe, state))
         self._wake.set()
 
+    def stuck(self) -> str:
+        """Say what stands in the way of being alive; empty if nothing does."""
+        since = self._step_since
+        took = 0.0 if since is None else time.monotonic() - since
+        return f"the kernel has not answered for {took:.0f} s" if took > STUCK else ""
+
+    def unready(self) -> str:
+        """Say what stands in the way of being ready; empty if nothing does, or did once."""
+        if self._matched_once:
+            return ""
+        if not self._complete:
+            return "waits until every object is known"
+        if not self._has_read:
+            return "the kernel could not be read yet"
+        return f"{len(self.errors)} items could not be made to match" if self.errors else "makes the kernel match"
+
     def own_addresses(self) -> tuple[str, ...]:
         """The node's addresses but for the VIPs that this agent put there."""
         if self.facts is None:
@@ -156,7 +180,9 @@ class Agent:
 
     async def _work(self) -> None:
         while True:
+            self._step_since = None
             await self._wait()
+            self._step_since = time.monotonic()
             incoming, self._incoming = self._incoming, []
             transitions, self._transitions = self._transitions, []
             for changes in incoming:
@@ -172,6 +198,7 @@ class Agent:
                 await self._resync()
             elif self._has_read:
                 await self._converge(self.model.settle())
+            self._matched_once = self._matched_once or (self._has_read and not self.errors)
             if self._has_read and time.monotonic() >= self._next_counters:
                 await self._count()
 
@@ -216,6 +243,7 @@ class Agent:
         if fresh_sysctls:
             self.actual.merge(await self._in_thread(self._kernel.read_sysctls, fresh_sysctls))
         self._next_resync = time.monotonic() + self._timing.resync
+        self.last_resync = time.time()
         ours = self.actual.destinations_of(key for key in owned if key in self.actual.view)
         await self._converge({*self.model.desired.merged, *owned, *ours})
 
@@ -247,6 +275,8 @@ class Agent:
         touched = self.model.drain_touched()
         if keys or touched:
             self._reporter.changed(touched | self._owners(keys), urgent=True)
+        if keys or touched or self._told_generation != self.model.node_generation:
+            self._told_generation = self.model.node_generation
             self._reporter.node_changed()
         self._say_problems(touched)
 
@@ -268,6 +298,8 @@ class Agent:
     def _say_done(self, outcomes: Sequence[Outcome], took: float) -> None:
         """Log what was done: each step where they are few, their number where they are many."""
         done = [outcome.operation for outcome in outcomes if outcome.error is None]
+        self.operations["done"] += len(done)
+        self.operations["refused"] += len(outcomes) - len(done)
         say = log.info if len(done) <= FEW_STEPS else log.debug
         for operation in done:
             say("done", step=str(operation))
@@ -292,10 +324,11 @@ class Agent:
     async def _count(self) -> None:
         self._next_counters = time.monotonic() + self._timing.counters
         try:
-            self._reporter.take_counters(await self._in_thread(self._kernel.counters))
+            self.counters = await self._in_thread(self._kernel.counters)
         except KernelError as error:
             log.warning("connection counts could not be read", error=str(error))
             return
+        self._reporter.take_counters(self.counters)
         self._reporter.changed(self.model.resolutions.keys(), urgent=False)
 
     async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

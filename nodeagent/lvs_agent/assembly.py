@@ -8,7 +8,7 @@ import math
 import resource
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from pathlib import Path
 
 import msgspec
@@ -34,6 +34,7 @@ from lvs_agent.statedir import StateDirLock
 from lvs_agent.table import NodeView, view
 from lvs_api.admission import Admitted
 from lvs_api.meta import ObjectKey
+from lvs_common.listen import Listen
 
 __all__ = ["Report", "clean_up", "look", "make_plan", "run_agent"]
 
@@ -50,7 +51,7 @@ class Report(msgspec.Struct, frozen=True):
         return "\n".join([*lines, *(f"problem: {problem}" for problem in self.problems)])
 
 
-async def run_agent(origin: Origin, state_dir: Path, *, adopt: bool, resync: float) -> None:
+async def run_agent(origin: Origin, state_dir: Path, *, adopt: bool, resync: float, listen: Listen | None) -> None:
     """Run the agent until cancelled.
 
     Raises
@@ -59,6 +60,8 @@ async def run_agent(origin: Origin, state_dir: Path, *, adopt: bool, resync: flo
         If the state directory is in use, or can't be used.
     JournalCorrupt
         If what is kept there can't be read.
+    CannotListen
+        If nothing can be served where ``listen`` says.
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(StateDirLock(state_dir))
@@ -94,7 +97,8 @@ async def run_agent(origin: Origin, state_dir: Path, *, adopt: bool, resync: flo
         else:
             source = follow_files(origin.manifests, state_dir)
             reporter = lambda _: SilentReporter()  # noqa: E731
-            timing = msgspec.structs.replace(timing, counters=math.inf)
+            if listen is None:
+                timing = msgspec.structs.replace(timing, counters=math.inf)
         agent = Agent(
             source=await stack.enter_async_context(aclosing(source)),
             model=model,
@@ -107,7 +111,17 @@ async def run_agent(origin: Origin, state_dir: Path, *, adopt: bool, resync: flo
             timing=timing,
             adopt=adopt,
         )
+        if listen is not None:
+            await stack.enter_async_context(_serving(listen, agent, monitor))
         await agent.run()
+
+
+def _serving(listen: Listen, agent: Agent, monitor: Monitor) -> AbstractAsyncContextManager[None]:
+    # Imported late: who does not listen need not wait for it.
+    from lvs_agent.metrics import AgentMetrics
+    from lvs_common.endpoint import serving
+
+    return serving(listen, stuck=agent.stuck, unready=agent.unready, metrics=AgentMetrics(agent, monitor))
 
 
 def make_plan(origin: Origin, state_dir: Path, *, adopt: bool) -> Report:

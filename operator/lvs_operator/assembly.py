@@ -7,14 +7,18 @@ import contextlib
 import random
 import signal
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from lvs_common.endpoint import serving
+from lvs_common.listen import Listen
 from lvs_operator.backoff import pause
 from lvs_operator.connection import Connection, Credentials
 from lvs_operator.inventory import Inventory
+from lvs_operator.metrics import OperatorMetrics
 from lvs_operator.reconciler import Reconciler
 from lvs_operator.resources import Resource, Target
 from lvs_operator.run import watch
@@ -57,42 +61,74 @@ class _Feed:
         self.inventory.ask()
 
 
-async def run_operator(kubeconfig: Path | None) -> None:
+class _Life:
+    """How the operator is doing, over all the times that it starts anew."""
+
+    def __init__(self) -> None:
+        self.feed: _Feed | None = None
+        self._was_ready = False
+
+    def stuck(self) -> str:
+        """Say what stands in the way of being alive: nothing, as long as there is an answer."""
+        return ""
+
+    def unready(self) -> str:
+        """Say what stands in the way of being ready; empty if nothing does, or did once."""
+        self._was_ready = self._was_ready or (self.feed is not None and self.feed.reconciler.has_decided)
+        return "" if self._was_ready else "waits until every object is listed"
+
+    def objects(self) -> Mapping[str, int]:
+        """Count the objects that are known, by kind."""
+        return self.feed.reconciler.store.counts() if self.feed else {}
+
+    def writes(self) -> Mapping[str, int]:
+        """Count writes to the API server, by result."""
+        return self.feed.reconciler.writes if self.feed else {}
+
+
+async def run_operator(kubeconfig: Path | None, listen: Listen | None) -> None:
     """Run until SIGTERM or SIGINT; no trouble with the API server ends it.
 
     Parameters
     ----------
     kubeconfig
         Path of a kubeconfig file; None inside a cluster.
+    listen
+        Where to serve probes and metrics; None for nowhere.
 
     Raises
     ------
     NoConfiguration
         At the start only, if there is no usable description of where the API server is.
+    CannotListen
+        If nothing can be served where ``listen`` says.
     """
-    stop = asyncio.Event()
-    connection = Connection(kubeconfig)
-    try:
+    stop, life = asyncio.Event(), _Life()
+    async with AsyncExitStack() as stack:
+        connection = Connection(kubeconfig)
+        stack.push_async_callback(connection.close)
         await connection.credentials()
+        if listen is not None:
+            metrics = OperatorMetrics(life.unready, life.objects, life.writes)
+            await stack.enter_async_context(serving(listen, stuck=life.stuck, unready=life.unready, metrics=metrics))
         _stop_on_signals(stop)
-        running = asyncio.create_task(_keep_running(connection, stop), name="operator")
+        running = asyncio.create_task(_keep_running(connection, stop, life), name="operator")
         await _first_of(running, asyncio.create_task(stop.wait(), name="signals"))
-        async with asyncio.timeout(GRACE):
-            await running
-    except TimeoutError:
-        _log.warning("stopped_late", message=f"not everything ended within {GRACE:g} s")
-    finally:
-        await connection.close()
+        try:
+            async with asyncio.timeout(GRACE):
+                await running
+        except TimeoutError:
+            _log.warning("stopped_late", message=f"not everything ended within {GRACE:g} s")
 
 
-async def _keep_running(connection: Connection, stop: asyncio.Event) -> None:
+async def _keep_running(connection: Connection, stop: asyncio.Event, life: _Life) -> None:
     loop, failures, told = asyncio.get_running_loop(), 0, ""
     while not stop.is_set():
         started = loop.time()
         try:
             await connection.require_kinds()
             _log.info("connected", message="lists all objects")
-            await _run_once(connection, stop)
+            await _run_once(connection, stop, life)
         except ApiTrouble as trouble:
             if loop.time() - started > A_GOOD_WHILE:
                 failures, told = 0, ""
@@ -103,7 +139,7 @@ async def _keep_running(connection: Connection, stop: asyncio.Event) -> None:
             await _stopped_within(pause(failures, LONGEST_PAUSE, random.random()), stop)  # noqa: S311 - no secret
 
 
-async def _run_once(connection: Connection, stop: asyncio.Event) -> None:
+async def _run_once(connection: Connection, stop: asyncio.Event, life: _Life) -> None:
     """Watch, decide and write until told to stop.
 
     Raises
@@ -111,7 +147,7 @@ async def _run_once(connection: Connection, stop: asyncio.Event) -> None:
     Broken
         If one of these ends by itself.
     """
-    feed = _Feed(connection)
+    feed = life.feed = _Feed(connection)
     # kopf ends with all tasks that were started after its own, so ours come first.
     jobs = [asyncio.create_task(job) for job in (*feed.reconciler.jobs(), feed.inventory.run())]
     watching = asyncio.create_task(watch(feed, stop, lambda: _stop_on_signals(stop)), name="watching")

@@ -240,12 +240,13 @@ class Cluster:
         for name, lvs_node in sorted(self._lvs_nodes.items()):
             for pool_name in lvs_node.spec.director.pools:
                 written[pool_name].append(name)
+        retiring = {name for name, lvs_node in self._lvs_nodes.items() if lvs_node.spec.retire}
         before, self._placements = self._placements, {}
         for name, pool in self._pools.items():
             chosen, said = before.get(name, _NOBODY).director, pool.status.director
             asked = sorted(written[name], key=lambda node: node != said)
             current = [node for node in (chosen, *asked, said) if node]
-            self._placements[name] = place(pool, self._nodes, current)
+            self._placements[name] = place(pool, self._nodes, current, retiring)
         for name in before.keys() | self._placements.keys():
             if before.get(name) != self._placements.get(name):
                 self._changed_pools.add(name)

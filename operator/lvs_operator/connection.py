@@ -14,6 +14,7 @@ import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
+from lvs_api.lvsnode import LVSNode
 from lvs_api.meta import ObjectKey, ObjectMeta
 from lvs_operator.intents import Apply, Delete
 from lvs_operator.resources import RESOURCES, Resource, resource_of
@@ -28,6 +29,7 @@ APPLY_TYPE = "application/apply-patch+yaml"
 # "Receiving resources as ..." in the Kubernetes API concepts: a list without specs and statuses.
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 PAGE = 500
+DEPLOYMENTS = "/apis/apps/v1/namespaces/{}/deployments"
 
 LIMITS = aiohttp.ClientTimeout(total=30.0, sock_connect=10.0)
 
@@ -62,6 +64,18 @@ class _ListMeta(msgspec.Struct, frozen=True):
 class _Page(msgspec.Struct, frozen=True):
     metadata: _ListMeta = _ListMeta()
     items: list[_Entry] | None = None
+
+
+class _LVSNodes(msgspec.Struct, frozen=True):
+    items: list[LVSNode]
+
+
+class _DeploymentStatus(msgspec.Struct, frozen=True):
+    replicas: int = 0
+
+
+class _Deployment(msgspec.Struct, frozen=True):
+    status: _DeploymentStatus = _DeploymentStatus()
 
 
 class _Served(msgspec.Struct, frozen=True):
@@ -155,8 +169,44 @@ class Connection:
                 return found
             params["continue"] = page.metadata.continue_
 
-    async def apply(self, intent: Apply) -> Mapping[str, Any]:
-        """Apply server-side and return the object as it is then.
+    async def lvs_nodes(self) -> list[LVSNode]:
+        """List all LVSNodes.
+
+        Raises
+        ------
+        ApiTrouble
+            If there is no answer, or an error.
+        """
+        resource = resource_of(LVSNode)
+        body = await self._request("GET", resource.path(), "list", resource.qualified)
+        return msgspec.json.decode(body, type=_LVSNodes).items
+
+    async def scale_down(self, namespace: str, deployment: str) -> None:
+        """Ask for no pods of a Deployment.
+
+        Raises
+        ------
+        ApiTrouble
+            If there is no answer, or an error.
+        """
+        path = f"{DEPLOYMENTS.format(namespace)}/{deployment}/scale"
+        headers = {"Content-Type": "application/merge-patch+json"}
+        await self._request("PATCH", path, "patch", "deployments/scale.apps", headers, {"spec": {"replicas": 0}})
+
+    async def pods_of(self, namespace: str, deployment: str) -> int:
+        """Return how many pods a Deployment has.
+
+        Raises
+        ------
+        ApiTrouble
+            If there is no answer, or an error.
+        """
+        path = f"{DEPLOYMENTS.format(namespace)}/{deployment}"
+        body = await self._request("GET", path, "get", "deployments.apps")
+        return msgspec.json.decode(body, type=_Deployment).status.replicas
+
+    async def apply(self, intent: Apply, manager: str = FIELD_MANAGER) -> Mapping[str, Any]:
+        """Apply server-side, as a field manager, and return the object as it is then.
 
         Raises
         ------
@@ -165,7 +215,7 @@ class Connection:
         """
         kind, key = intent.target
         resource = resource_of(kind)
-        params = urlencode({"fieldManager": FIELD_MANAGER, "force": "true"})
+        params = urlencode({"fieldManager": manager, "force": "true"})
         metadata = {"name": key.name, **({"namespace": key.namespace} if key.namespace else {}), **intent.metadata}
         body = {"apiVersion": resource.api_version, "kind": kind.__name__, "metadata": metadata, **intent.fields}
         subject = resource.qualified.replace(".", f"/{intent.subresource}.", 1) if intent.subresource else ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+import msgspec
+
 from lvs_api.directorpool import DirectorPool
 from lvs_api.discovery import Node
 from lvs_api.fields import canonical_address
@@ -50,13 +52,18 @@ def node_writes(
         before, node = lvs_nodes.get(name), nodes.get(name)
         ours = before is None or _is_ours(before)
         metadata = _metadata(node) if ours else {}
-        if before is None or before.spec != spec or (ours and not _is_owned_by(before, node)):
+        if before is None or _asked(before) != spec or (ours and not _is_owned_by(before, node)):
             yield Apply(
                 Target(LVSNode, ObjectKey("", name)), metadata, {"spec": _plain(spec, before.spec if before else spec)}
             )
     for name, lvs_node in sorted(lvs_nodes.items()):
         if name not in wanted and _is_ours(lvs_node):
             yield Delete(Target(LVSNode, ObjectKey("", name)), lvs_node.metadata.uid)
+
+
+def _asked(lvs_node: LVSNode) -> LVSNodeSpec:
+    """Return what the operator has asked for; whether a node retires is for others to say."""
+    return msgspec.structs.replace(lvs_node.spec, retire=False)
 
 
 def _is_ours(lvs_node: LVSNode) -> bool:

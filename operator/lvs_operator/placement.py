@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -20,7 +20,7 @@ class Placement(msgspec.Struct, frozen=True):
     director
         Name of the node; empty where there is none.
     reason
-        One word: Directed, NoEligibleNode, NoReadyNode.
+        One word: Directed, NoEligibleNode, NoReadyNode, NodesRetire.
     message
         The same as a sentence.
     """
@@ -37,7 +37,9 @@ def eligible(pool: DirectorPool, nodes: Mapping[str, Node]) -> list[str]:
     return sorted({*selected, *(pool.spec.node_names or ())})
 
 
-def place(pool: DirectorPool, nodes: Mapping[str, Node], current: Sequence[str]) -> Placement:
+def place(
+    pool: DirectorPool, nodes: Mapping[str, Node], current: Sequence[str], retiring: Collection[str] = ()
+) -> Placement:
     """Choose the director of a pool with highAvailability mode None: exactly one.
 
     A node that is not ready is not chosen anew. It keeps the pool while nobody else could take it: what it
@@ -49,8 +51,15 @@ def place(pool: DirectorPool, nodes: Mapping[str, Node], current: Sequence[str])
         Every Node by name.
     current
         Nodes that direct the pool now as far as is known, the surest first.
+    retiring
+        Nodes that take up nothing more.
     """
-    candidates = eligible(pool, nodes)
+    eligible_nodes = eligible(pool, nodes)
+    candidates = [name for name in eligible_nodes if name not in retiring]
+    if eligible_nodes and not candidates:
+        return Placement(
+            "", "NodesRetire", f"{', '.join(eligible_nodes)} retire: spec.retire of their LVSNodes says so"
+        )
     ready = [name for name in candidates if name not in nodes or nodes[name].is_ready]
     staying = [name for name in current if name in ready]
     chosen = next(iter(staying or ready), "")

@@ -38,8 +38,14 @@ class Reconciler:
         self._writer = Writer(connection, self._written, self._failed, absent)
         self._look_for_it = absent
         self._complete = False
+        self.has_decided = False
         self._news = asyncio.Event()
         self._log = structlog.get_logger("lvs_operator.reconciler")
+
+    @property
+    def writes(self) -> Mapping[str, int]:
+        """How many writes there were, by result."""
+        return self._writer.counts
 
     def put(self, resource: Resource, raw: Mapping[str, Any]) -> tuple[Target, str]:
         """Take an object in, new or changed; return which one it is, and its uid."""
@@ -80,6 +86,7 @@ class Reconciler:
             self._log.debug("write", verb=type(intent).__name__, object=str(intent.target), part=part)
         if intents:
             await self._writer.submit(intents)
+        self.has_decided = True
 
     def _written(self, target: Target, raw: Mapping[str, Any]) -> None:
         kind: Kind = target.kind

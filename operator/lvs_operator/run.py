@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any, cast
 
 import kopf
 
@@ -29,7 +30,7 @@ async def watch(feed: Feed, stop: asyncio.Event, take_signals_back: Callable[[],
         standalone=True,
         stop_flag=stop,
         # Of no use without peers; kopf would ask for the user's name, and in a container there may be none.
-        identity="lvs-operator",
+        identity=cast("Any", "lvs-operator"),
     )
     take_signals_back()
     await kopf.run_tasks(tasks, ignored=before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,6 +57,10 @@ class Store:
     def knows(self, target: Target) -> bool:
         """Tell whether there is an object of this name."""
         return target in self._uids
+
+    def counts(self) -> Mapping[str, int]:
+        """Return how many objects are known, by kind."""
+        return Counter(target.kind.__name__ for target in self._uids)
 
     def uids(self, kind: Kind) -> dict[Target, str]:
         """Return the objects of a kind that are known, with their uids."""

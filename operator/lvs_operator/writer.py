@@ -73,6 +73,7 @@ class Writer:
         self._outages = 0
         self._hold_until = 0.0
         self._news = asyncio.Condition()
+        self.counts = {"done": 0, "failed": 0}
         self._log = structlog.get_logger("lvs_operator.writer")
 
     async def submit(self, intents: list[Intent]) -> None:
@@ -118,6 +119,7 @@ class Writer:
             self._missed(target, trouble)
 
     def _landed(self, target: Target, after: Mapping[str, Any] | None) -> None:
+        self.counts["done"] += 1
         self._outages = 0
         self._failures.pop(target, None)
         self._busy.discard(target)
@@ -140,6 +142,7 @@ class Writer:
         loop.call_later(pause(repeats, LONGEST_PAUSE, jitter), self._decide_again, target)
 
     def _missed(self, target: Target, trouble: ApiTrouble) -> None:
+        self.counts["failed"] += 1
         loop, jitter = asyncio.get_running_loop(), random.random()  # noqa: S311 - spreads load, guards nothing
         if trouble.everywhere:
             # Writes that were under way together fail together: that is one failure.

@@ -12,7 +12,7 @@ from tests.e2e.topology import VIPS_DR, VIPS_NAT
 
 __all__ = ["CHART", "NAMESPACE", "Release"]
 
-CHART = Path("/tmp/chart")
+CHART = Path(__file__).parents[2] / "deploy" / "helm" / "lvs-operator"
 NAMESPACE = "lvs-system"
 NAME = "lvs"
 KINDS = ("virtualservices", "realservers")
@@ -27,7 +27,8 @@ class Release:
 
     def install(self, *settings: str) -> None:
         """Install it and wait until operator and agents are ready."""
-        self._cluster.helm("install", NAME, str(CHART), *self._values(self._agent_tag), *settings, "--create-namespace", "--wait")
+        options = ("--create-namespace", "--wait", *settings)
+        self._cluster.helm("install", NAME, str(CHART), *self._values(self._agent_tag), *options)
         self.wait()
 
     def upgrade(self, agent_tag: str, *settings: str) -> None:

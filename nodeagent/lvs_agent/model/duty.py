@@ -29,7 +29,9 @@ class Duty(msgspec.Struct, frozen=True):
 
 
 def duty_from_node(node: LVSNode) -> Duty:
-    """Read the operator's word from the node's LVSNode."""
+    """Read the operator's word from the node's LVSNode; a node that retires has no duty."""
+    if node.spec.retire:
+        return Duty()
     return Duty(frozenset(node.spec.director.pools), tuple(node.spec.real_server.addresses))
 
 

@@ -65,6 +65,7 @@ class NodeModel:
         self.desired = DesiredState()
         self.duty = Duty()
         self.node_generation = 0
+        self.retires = False
         self.admitted: dict[ObjectKey, Admitted] = {}
         self.problems: dict[ObjectKey, Refused | Pending] = {}
         self.resolutions: dict[ObjectKey, Resolution] = {}
@@ -189,6 +190,7 @@ class NodeModel:
                 self._pool_changed(pool.metadata.name)
             case LVSNode() as node if self._in_cluster and node.metadata.name == self.node_name:
                 self.node_generation = node.metadata.generation
+                self.retires = node.spec.retire
                 self._set_duty(duty_from_node(node))
 
     def _remove(self, event: Removed) -> None:
@@ -204,6 +206,7 @@ class NodeModel:
             self._admissions.remove_pool(event.key.name)
             self._pool_changed(event.key.name)
         elif event.kind is LVSNode and self._in_cluster and event.key.name == self.node_name:
+            self.retires = False
             self._set_duty(Duty())
 
     def _pool_changed(self, name: str) -> None:

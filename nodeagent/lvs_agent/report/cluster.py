@@ -87,6 +87,7 @@ class ClusterReporter:
                 if isinstance(key, SysctlKey) and (original := ledger.original(key)) is not None
             ),
             errors=errors,
+            left=len(ledger.owned()) if agent.model.retires else None,
             since=self._node_since,
         )
         self._writer.put(LVSNode, ObjectKey("", node), _plain(status), urgent=True)

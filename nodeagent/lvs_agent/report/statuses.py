@@ -117,6 +117,7 @@ def node_status(
     carried: Iterable[str],
     sysctls: Iterable[SysctlFact],
     errors: Sequence[str],
+    left: int | None,
     since: str,
 ) -> LVSNodeStatus:
     """Say what this node is and has in place.
@@ -127,6 +128,8 @@ def node_status(
         VIPs that are in place on this node as a real server.
     errors
         What keeps the kernel from matching.
+    left
+        How many items are still in the kernel of a node that retires; None for one that does not.
     since
         When that was last different, RFC 3339.
     """
@@ -145,7 +148,20 @@ def node_status(
         addresses=tuple(sorted(addresses)),
         carried=tuple(sorted(carried)),
         sysctls=tuple(sorted(sysctls, key=lambda fact: fact.name)),
-        conditions=(ready,),
+        conditions=(ready,) if left is None else (ready, _retired(generation, left, errors, since)),
+    )
+
+
+def _retired(generation: int, left: int, errors: Sequence[str], since: str) -> Condition:
+    """Say whether a node that retires has nothing left in its kernel."""
+    hindered = f": {'; '.join(errors)}"[:_MESSAGE_LIMIT] if errors else ""
+    return Condition(
+        type="Retired",
+        status="False" if left else "True",
+        reason="Removing" if left else "NothingLeft",
+        message=f"{left} items left{hindered}" if left else "nothing of this agent is left in the kernel",
+        last_transition_time=since,
+        observed_generation=generation,
     )
 
 
