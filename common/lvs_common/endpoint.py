@@ -35,11 +35,11 @@ async def serving(where: Listen, *, stuck: Obstacle, unready: Obstacle, metrics:
     CannotListen
         If that is not possible.
     """
-    runner = web.AppRunner(application(stuck, unready, metrics), access_log=None)
+    runner = web.AppRunner(application(stuck, unready, metrics), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, where.address, where.port, shutdown_timeout=1.0).start()
+            await web.TCPSite(runner, where.address, where.port).start()
         except OSError as error:
             raise CannotListen(where, error) from error
         yield
