@@ -192,7 +192,7 @@ def _share_the_wire(pid: int, node: str, address: str) -> None:
         f"net.ipv4.conf.{name}.{what}=0" for name in ("all", BRIDGE) for what in ("send_redirects", "rp_filter")
     ]
     # Frames that merely cross the bridge are nobody's business here.
-    _in_netns(pid, ["sysctl", "-qw", *settings])
+    _in_netns(pid, ["sysctl", "-qw", "net.ipv4.ip_forward=1", *settings])
     _in_netns(pid, ["sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0"], check=False)  # where that module is
     ports = ["-p", "tcp", "-m", "multiport", "--dports", ",".join(map(str, FORWARDED_PORTS))]
     rules = [

@@ -120,7 +120,7 @@ class Connection:
             ca_path=found.ssl_ca_cert,
             ca_data=found.ca_cert_data,
             insecure=not found.verify_ssl,
-            token=bearer.removeprefix("Bearer ") or None,
+            token=bearer.rpartition(" ")[2] or None,  # after "Bearer", or "bearer" in a pod
             username=found.username or None,
             password=found.password or None,
             certificate_path=found.cert_file,
