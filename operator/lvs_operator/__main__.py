@@ -106,13 +106,13 @@ def retire(
     kubeconfig: Kubeconfig = None,
     namespace: Annotated[str, typer.Option(help="Where the operator's Deployment is.")] = "lvs-system",
     deployment: Annotated[
-        str, typer.Option(help="The operator's Deployment, to be scaled to 0; left out where it does not run in one.")
+        str, typer.Option(help="The operator's Deployment, to be stopped; LVSNodes stay if it is left out.")
     ] = "",
     timeout: Annotated[
         float, typer.Option(parser=_duration, metavar="DURATION", help="How long to go on, such as 90s or 4m.")
     ] = "5m",  # type: ignore[assignment] # its parser reads this as well
 ) -> None:
-    """Have every node undo what its agent did, then delete the LVSNodes: before uninstalling.
+    """Have every node undo what its agent did, stop the operator, delete the LVSNodes: before uninstalling.
 
     Prints how far the nodes are. Ends with 1 if a node is not clean in time; run it again to go on.
     """

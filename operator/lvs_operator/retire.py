@@ -34,14 +34,15 @@ class NotRetired(Exception):
 async def retire(
     kubeconfig: Path | None, deployment: tuple[str, str] | None, seconds: float, say: Callable[[str], None]
 ) -> None:
-    """Have all nodes retire, stop the operator, and delete the LVSNodes that it made.
+    """Have all nodes retire; then stop the operator and delete the LVSNodes that it made.
 
     Parameters
     ----------
     kubeconfig
         Path of a kubeconfig file; None inside a cluster.
     deployment
-        Namespace and name of the operator's Deployment, which would make LVSNodes anew; None where it is stopped.
+        Namespace and name of the operator's Deployment. None: the operator goes on, and would make LVSNodes anew if
+        they were deleted; they stay, and their nodes retired.
     seconds
         How long to go on.
     say
@@ -77,8 +78,8 @@ class _Retirement:
         await self._until(self._clean)
         if self._deployment:
             await self._until(self._operator_stopped)
-        await self._until(self._forgotten)
-        self._tell("done")
+            await self._until(self._forgotten)
+            self._tell("the operator is stopped and its LVSNodes are deleted")
 
     async def _until(self, step: Callable[[], Awaitable[bool]]) -> None:
         """Take a step again and again until it says that it is done; trouble with the API server is waited out."""

@@ -25,11 +25,18 @@ from tests.e2e.topology import CLIENT_DR, CLIENT_NAT, DIRECTOR, REAL_SERVERS
 
 WEB_SERVER = Path(__file__).parents[2] / "lab" / "httpserver.py"
 
+# For one test: the first one waits for the cluster as well.
+SECONDS = 900
 PHASES = pytest.StashKey[list[tuple[str, float]]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[PHASES] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.timeout(SECONDS))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
