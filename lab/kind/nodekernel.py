@@ -164,7 +164,8 @@ class KernelBeside:
 def _inner_network(node: str, address: str) -> Sequence[str]:
     return [
         "sysctl -qw net.ipv4.conf.all.accept_redirects=0 net.ipv4.conf.default.accept_redirects=0",
-        "ip link set vec0 name eth0 addrgenmode none",
+        # The same whenever it boots, as an interface's is.
+        f"ip link set vec0 name eth0 addrgenmode none address 02:00:{ipaddress.ip_address(address).packed.hex(':')}",
         "ip link set eth0 up",
         f"ip addr add {address}/24 dev eth0",
         f"ip route add default via {node}",

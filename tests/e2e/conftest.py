@@ -15,7 +15,7 @@ import pytest
 from lab.docker import OwnDocker
 from lab.kernel import has_ipvs
 from lab.kind import nodekernel, parts
-from lab.kind.client import Client
+from lab.kind.client import Client, Loaded
 from lab.kind.cluster import NODES, Cluster
 from lab.kind.nodekernel import NodeKernel
 from lab.kind.overlay import in_node_kernel
@@ -28,10 +28,12 @@ WEB_SERVER = Path(__file__).parents[2] / "lab" / "httpserver.py"
 # For one test: the first one waits for the cluster as well.
 SECONDS = 900
 PHASES = pytest.StashKey[list[tuple[str, float]]]()
+FIGURES = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[PHASES] = []
+    config.stash[FIGURES] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,6 +45,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("phases")
     for name, seconds in config.stash[PHASES]:
         terminalreporter.write_line(f"{seconds:7.1f} s  {name}")
+    terminalreporter.section("figures")
+    for line in config.stash[FIGURES]:
+        terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -82,6 +87,18 @@ def phase(pytestconfig: pytest.Config) -> Phase:
         pytestconfig.stash[PHASES].append((name, time.monotonic() - began))
 
     return timed
+
+
+@pytest.fixture
+def figure(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Callable[[Loaded], None]:
+    """Keeps what came of a load, for the table at the run's end."""
+
+    def kept(loaded: Loaded) -> None:
+        rate, failed = loaded.sent / loaded.seconds, sum(loaded.failures.values())
+        told = f"{loaded.sent} requests at {rate:.0f}/s, {failed} failed, slowest {loaded.slowest * 1000:.0f} ms"
+        pytestconfig.stash[FIGURES].append(f"{told}: {request.node.name}")
+
+    return kept
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pytest
 
 from lab.kind.client import Client
 from lab.kind.cluster import Cluster
+from lab.processes import wait_until
 from tests.e2e.objects import service, virtual_service, web_servers
 from tests.e2e.release import Release
 from tests.e2e.topology import PORT, REAL_SERVERS
@@ -39,9 +40,7 @@ def test_each_ready_pod_gets_its_share(client: Client):
 def test_a_deployment_that_is_scaled_down_and_up_again_is_followed(cluster: Cluster, client: Client):
     cluster.kubectl("scale", "deployment/web", "--replicas=1")
     cluster.kubectl("rollout", "status", "deployment/web", "--timeout=120s")
-    [left] = cluster.kubectl(
-        "get", "pods", "--selector", "app=web", "--output", "jsonpath={.items[*].spec.nodeName}"
-    ).stdout.split()
+    [left] = wait_until(lambda: _nodes(cluster) if len(_nodes(cluster)) == 1 else None, "one pod being left")
 
     wait_for_replies(client, VIP, PORT, {left})
 
@@ -59,6 +58,11 @@ def test_a_deployment_that_is_rolled_serves_again_from_its_new_pods(cluster: Clu
     wait_for_replies(client, VIP, PORT, set(REAL_SERVERS))
     wait_ready(cluster, "web", 2)
     assert not before & _pods(cluster)
+
+
+def _nodes(cluster: Cluster) -> list[str]:
+    said = cluster.kubectl("get", "pods", "--selector", "app=web", "--output", "jsonpath={.items[*].spec.nodeName}")
+    return said.stdout.split()
 
 
 def _pods(cluster: Cluster) -> set[str]:

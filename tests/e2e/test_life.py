@@ -9,7 +9,7 @@ import pytest
 
 from lab.docker import OwnDocker
 from lab.kind import nodekernel
-from lab.kind.client import Client
+from lab.kind.client import Client, Loaded
 from lab.kind.cluster import NODES, Cluster
 from lab.kind.nodekernel import NodeKernel
 from lab.processes import wait_until
@@ -39,20 +39,25 @@ def web(cluster: Cluster, release: Release) -> Iterator[None]:
 
 
 def test_an_agents_pod_that_is_deleted_takes_nothing_with_it(
-    client: Client, release: Release, kernels: dict[str, NodeKernel]
+    client: Client, release: Release, kernels: dict[str, NodeKernel], figure: Callable[[Loaded], None]
 ):
     before = kernels[DIRECTOR].dump()
     load = client.load(VIP, PORT, RATE)
 
     release.replace(release.agent_on(DIRECTOR))
     loaded = load.release()
+    figure(loaded)
 
     assert (loaded.failures, loaded.sent > RATE) == ({}, True)
     assert kernels[DIRECTOR].dump() == before
 
 
 def test_the_operators_pod_that_is_deleted_takes_nothing_with_it(
-    cluster: Cluster, client: Client, release: Release, kernels: dict[str, NodeKernel]
+    cluster: Cluster,
+    client: Client,
+    release: Release,
+    kernels: dict[str, NodeKernel],
+    figure: Callable[[Loaded], None],
 ):
     before = kernels[DIRECTOR].dump()
     load = client.load(VIP, PORT, RATE)
@@ -60,6 +65,7 @@ def test_the_operators_pod_that_is_deleted_takes_nothing_with_it(
     release.replace("--selector", "app.kubernetes.io/component=operator")
     wait_ready(cluster, "web", 2)
     loaded = load.release()
+    figure(loaded)
 
     assert (loaded.failures, loaded.sent > RATE) == ({}, True)
     assert kernels[DIRECTOR].dump() == before
@@ -73,7 +79,7 @@ def test_an_upgrade_to_another_image_of_the_agent_fails_no_request(
     kernels: dict[str, NodeKernel],
     images: dict[str, str],
     in_kernel: Callable[[str, str], str],
-    record_property: Callable[[str, object], None],
+    figure: Callable[[Loaded], None],
 ):
     before = {node: kernel.dump() for node, kernel in kernels.items()}
     docker.run("build", "--quiet", "--tag", "lvs-lab/newer", "-", input=f"FROM {images['agent']}\nLABEL newer=true\n")
@@ -83,6 +89,7 @@ def test_an_upgrade_to_another_image_of_the_agent_fails_no_request(
 
     release.upgrade(newer.rpartition(":")[2])
     loaded = load.release()
+    figure(loaded)
 
     running = release.kubectl(
         "get", "pods", "--selector", "app.kubernetes.io/component=agent", "--output",

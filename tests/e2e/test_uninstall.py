@@ -17,6 +17,14 @@ from tests.e2e.waiting import wait_for_replies, wait_ready
 VIP = "203.0.113.203"
 
 
+@pytest.fixture(autouse=True)
+def nothing_kept(cluster: Cluster) -> Iterator[None]:
+    """An API server that has nothing of an earlier release, nor afterwards of this one."""
+    _delete_what_is_kept(cluster)
+    yield
+    _delete_what_is_kept(cluster)
+
+
 @pytest.fixture
 def serving(
     cluster: Cluster, client: Client, kernels: dict[str, NodeKernel], agent_image: str
@@ -35,7 +43,6 @@ def serving(
     wait_for_replies(client, VIP, PORT, set(REAL_SERVERS))
     yield release, nodes, listed
     cluster.kubectl("delete", "deployment/web", "--ignore-not-found")
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
 
 
 def test_uninstalling_at_work_leaves_nodes_and_api_server_as_they_were(
@@ -63,14 +70,22 @@ def test_kept_definitions_and_objects_are_all_that_a_release_leaves(
     cluster.kubectl("delete", "namespace", NAMESPACE)
 
     left = _everything(cluster) - listed
-    cluster.kubectl("delete", "crd", "--selector", "app.kubernetes.io/name=lvs-operator", "--ignore-not-found")
-    assert {name.partition("/")[0] for name in left} <= {
+    assert {name.partition("/")[0] for name in left} == {
+        "apiservice.apiregistration.k8s.io",  # made by the API server for the definitions
         "customresourcedefinition.apiextensions.k8s.io",
         "virtualservice.lvs-operator.io",
         "realserver.lvs-operator.io",
     }
     assert VIP not in kernels[DIRECTOR].dump()
     assert {name: kernel.dump() for name, kernel in kernels.items()} == nodes
+
+
+def _delete_what_is_kept(cluster: Cluster) -> None:
+    kept = cluster.kubectl("get", "crd", "--output=name").stdout.split()
+    ours = [name for name in kept if name.endswith(".lvs-operator.io")]
+    if ours:
+        cluster.kubectl("delete", *ours)
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
 
 
 def _everything(cluster: Cluster) -> set[str]:
