@@ -38,6 +38,13 @@ def web(cluster: Cluster, release: Release) -> Iterator[None]:
     cluster.kubectl("delete", "deployment/web")
 
 
+def test_helms_own_test_of_the_release_passes(cluster: Cluster):
+    said = cluster.helm("test", "lvs", "--namespace", "lvs-system", "--logs").stdout
+
+    assert "lvs-operator 200 ok" in said
+    assert "lvs-agent 200 ok" in said
+
+
 def test_an_agents_pod_that_is_deleted_takes_nothing_with_it(
     client: Client, release: Release, kernels: dict[str, NodeKernel], figure: Callable[[Loaded], None]
 ):
