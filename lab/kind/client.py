@@ -11,9 +11,9 @@ import msgspec
 from lab.docker import NETWORK, OwnDocker
 from lab.errors import CommandFailed, LabError
 from lab.kernel import Finished
-from lab.processes import Replies
+from lab.processes import Held, Replies
 
-__all__ = ["Client", "Load", "Loaded"]
+__all__ = ["Client", "Hold", "Load", "Loaded"]
 
 LAB = Path(__file__).parents[1]
 NAME = "lab-client"
@@ -28,6 +28,18 @@ class Loaded(msgspec.Struct, frozen=True):
     failures: dict[str, int]
     seconds: float
     slowest: float
+
+
+class Hold:
+    """A connection that is held open and used until it is released."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def release(self) -> Held:
+        """Close it and tell how it went."""
+        said, _ = self._process.communicate("\n", timeout=60)
+        return msgspec.json.decode(said.splitlines()[-1], type=Held)
 
 
 class Load:
@@ -87,16 +99,20 @@ class Client:
 
     def load(self, vip: str, port: int, rate: int) -> Load:
         """Start requests at a steady rate (a second); return once the first reply is there."""
+        return Load(self._start("loading", "httpload.py", vip, str(port), str(rate), str(LONGEST_LOAD)))
+
+    def hold(self, vip: str, port: int) -> Hold:
+        """Open a connection, use it every 20 ms, and return once the first reply is there."""
+        return Hold(self._start("holding", "httpclient.py", "hold", vip, str(port), str(LONGEST_LOAD)))
+
+    def _start(self, word: str, program: str, *args: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [*self._enter, *_python("httpload.py"), vip, str(port), str(rate), str(LONGEST_LOAD)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+            [*self._enter, *_python(program), *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         first = process.stdout.readline() if process.stdout else ""
-        if first != "loading\n":
-            raise LabError(f"no reply from {vip}:{port}: {first}")
-        return Load(process)
+        if first != f"{word}\n":
+            raise LabError(f"no reply to {program} {' '.join(args)}: {first}")
+        return process
 
     def close(self) -> None:
         """End it."""

@@ -78,7 +78,7 @@ def test_the_operators_pod_that_is_deleted_takes_nothing_with_it(
     assert kernels[DIRECTOR].dump() == before
 
 
-def test_an_upgrade_to_another_image_of_the_agent_fails_no_request(
+def test_an_upgrade_to_another_image_of_the_agent_fails_no_request_and_breaks_no_connection(
     docker: OwnDocker,
     cluster: Cluster,
     client: Client,
@@ -92,10 +92,10 @@ def test_an_upgrade_to_another_image_of_the_agent_fails_no_request(
     docker.run("build", "--quiet", "--tag", "lvs-lab/newer", "-", input=f"FROM {images['agent']}\nLABEL newer=true\n")
     newer = in_kernel("lvs-lab/newer", f"{images['agent']}-e2e-newer")
     cluster.put_image(newer)
-    load = client.load(VIP, PORT, RATE)
+    load, hold = client.load(VIP, PORT, RATE), client.hold(VIP, PORT)
 
     release.upgrade(newer.rpartition(":")[2])
-    loaded = load.release()
+    loaded, held = load.release(), hold.release()
     figure(loaded)
 
     running = release.kubectl(
@@ -103,6 +103,7 @@ def test_an_upgrade_to_another_image_of_the_agent_fails_no_request(
         "jsonpath={.items[*].spec.containers[0].image}",
     )  # fmt: skip
     assert set(running.stdout.split()) == {newer}
+    assert held.error == ""
     assert (loaded.failures, loaded.sent > RATE) == ({}, True)
     assert {node: kernel.dump() for node, kernel in kernels.items()} == before
 
