@@ -44,7 +44,7 @@ NEEDS: dict[str, Need] = {
         "endpointslices.discovery.k8s.io": READ,
     },
     "lvs-retire": {
-        "lvsnodes.lvs-operator.io": {"get", "list", "patch", "delete"},
+        "lvsnodes.lvs-operator.io": {"list", "patch", "delete"},
     },
 }
 # On the operator's Deployment, which has this name in the release's namespace.
