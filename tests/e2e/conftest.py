@@ -20,6 +20,7 @@ from lab.kind.cluster import NODES, Cluster
 from lab.kind.nodekernel import NodeKernel
 from lab.kind.overlay import in_node_kernel
 from tests.e2e import objects
+from tests.e2e.leaks import changes, dumps
 from tests.e2e.release import Release
 from tests.e2e.topology import CLIENT_DR, CLIENT_NAT, DIRECTOR, REAL_SERVERS
 
@@ -194,7 +195,7 @@ def release(
     cluster: Cluster, kernels: dict[str, NodeKernel], agent_image: str, phase: Phase, request: pytest.FixtureRequest
 ) -> Iterator[Release]:
     """The chart, installed for one module and uninstalled after it: nothing of it may be left."""
-    before = {node: kernel.dump() for node, kernel in kernels.items()}
+    before = dumps(kernels)
     made = Release(cluster, agent_image)
     module = Path(str(request.fspath)).stem
     with phase(f"install for {module}"):
@@ -203,5 +204,4 @@ def release(
     with phase(f"uninstall after {module}"):
         made.delete_objects()
         made.uninstall()
-    after = {node: kernel.dump() for node, kernel in kernels.items()}
-    assert after == before
+    assert changes(kernels, before) == {}

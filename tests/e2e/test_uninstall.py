@@ -9,6 +9,7 @@ import pytest
 from lab.kind.client import Client
 from lab.kind.cluster import Cluster
 from lab.kind.nodekernel import NodeKernel
+from tests.e2e.leaks import changes, dumps
 from tests.e2e.objects import real_server, virtual_service, web_servers
 from tests.e2e.release import NAMESPACE, Release
 from tests.e2e.topology import DIRECTOR, PORT, REAL_SERVERS
@@ -30,7 +31,7 @@ def serving(
     cluster: Cluster, client: Client, kernels: dict[str, NodeKernel], agent_image: str
 ) -> Iterator[tuple[Release, dict[str, str], set[str]]]:
     """A release at work, and what nodes and API server had before it."""
-    nodes, listed = {name: kernel.dump() for name, kernel in kernels.items()}, _everything(cluster)
+    nodes, listed = dumps(kernels), _everything(cluster)
     release = Release(cluster, agent_image)
     release.install("--set", "crds.keep=false")
     cluster.apply(
@@ -52,7 +53,7 @@ def test_uninstalling_at_work_leaves_nodes_and_api_server_as_they_were(
 
     release.uninstall()
 
-    assert {name: kernel.dump() for name, kernel in kernels.items()} == nodes
+    assert changes(kernels, nodes) == {}
     cluster.kubectl("delete", "deployment/web")
     cluster.kubectl("delete", "namespace", NAMESPACE)
     assert _everything(cluster) == listed
@@ -61,7 +62,7 @@ def test_uninstalling_at_work_leaves_nodes_and_api_server_as_they_were(
 def test_kept_definitions_and_objects_are_all_that_a_release_leaves(
     cluster: Cluster, kernels: dict[str, NodeKernel], agent_image: str
 ):
-    nodes, listed = {name: kernel.dump() for name, kernel in kernels.items()}, _everything(cluster)
+    nodes, listed = dumps(kernels), _everything(cluster)
     release = Release(cluster, agent_image)
     release.install()
     cluster.apply(virtual_service(VIP), real_server("one", nodeName=REAL_SERVERS[0], port=PORT))
@@ -77,7 +78,7 @@ def test_kept_definitions_and_objects_are_all_that_a_release_leaves(
         "realserver.lvs-operator.io",
     }
     assert VIP not in kernels[DIRECTOR].dump()
-    assert {name: kernel.dump() for name, kernel in kernels.items()} == nodes
+    assert changes(kernels, nodes) == {}
 
 
 def _delete_what_is_kept(cluster: Cluster) -> None:
