@@ -58,13 +58,17 @@ class NodeKernel(Protocol):
         """Return, as text, everything that must be as before once the product has left again."""
         ...
 
+    def admit_pods(self) -> None:
+        """Let commands of pods in, which wait until then."""
+        ...
+
     def stop(self) -> None:
         """End it, as a node's kernel ends when the node does."""
         ...
 
 
 def start(docker: OwnDocker, node: str, log: Path) -> NodeKernel:
-    """Give a node that runs its kernel, with routes to the clients' networks.
+    """Give a node that runs its kernel, with routes to the clients' networks; no pod is let in yet.
 
     Parameters
     ----------
@@ -111,6 +115,9 @@ class OwnKernel:
         text = POD_INTERFACE.sub("", self.run("sh", "-c", DUMP).stdout)
         return "".join(line for line in text.splitlines(keepends=True) if not POD_LINE.search(line))
 
+    def admit_pods(self) -> None:
+        """Do nothing: they are in it."""
+
     def stop(self) -> None:
         """Do nothing: it ends with the node."""
 
@@ -134,22 +141,8 @@ class KernelBeside:
         server = (self.address, PORT)
         wait_for(server, self._vm.is_alive, self._vm.console)
         self._kernel = Kernel(server, self._vm, None)
-        with log.open("ab") as output:
-            self._door = subprocess.Popen(
-                [
-                    "nsenter",
-                    f"--net=/proc/{pid}/ns/net",
-                    sys.executable,
-                    "-m",
-                    "lab.kind.door",
-                    self.address,
-                    str(PORT),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-            )
+        self._pid, self._log = pid, log
+        self._door: subprocess.Popen[bytes] | None = None
 
     def run(self, *argv: str, check: bool = True, input: str | None = None, timeout: float = 120.0) -> Finished:
         """Run a command in it; see NodeKernel."""
@@ -159,10 +152,23 @@ class KernelBeside:
         """Return what must be as before in the end."""
         return self.run("sh", "-c", DUMP).stdout
 
+    def admit_pods(self) -> None:
+        """Open the door."""
+        door = [sys.executable, "-m", "lab.kind.door", self.address, str(PORT)]
+        with self._log.open("ab") as output:
+            self._door = subprocess.Popen(
+                ["nsenter", f"--net=/proc/{self._pid}/ns/net", *door],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            )
+
     def stop(self) -> None:
         """End it."""
-        self._door.kill()
-        self._door.wait()
+        if self._door:
+            self._door.kill()
+            self._door.wait()
         self._vm.kill()
 
 

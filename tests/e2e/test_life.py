@@ -110,7 +110,12 @@ def test_an_upgrade_to_another_image_of_the_agent_fails_no_request_and_breaks_no
 
 
 def test_a_real_server_node_that_stops_is_left_out_and_comes_back(
-    cluster: Cluster, client: Client, release: Release, kernels: dict[str, NodeKernel], tmp_path: Path
+    cluster: Cluster,
+    client: Client,
+    release: Release,
+    kernels: dict[str, NodeKernel],
+    untouched: dict[str, str],
+    tmp_path: Path,
 ):
     stopped, left = REAL_SERVERS
 
@@ -121,6 +126,8 @@ def test_a_real_server_node_that_stops_is_left_out_and_comes_back(
     kernels[stopped] = nodekernel.start(cluster.docker, stopped, tmp_path / "door")
     nodekernel.route_through(kernels[stopped], CLIENT_NAT, kernels[DIRECTOR])
     cluster.connect()
+    untouched[stopped] = kernels[stopped].dump()
+    kernels[stopped].admit_pods()
 
     wait_until(lambda: cluster.ready_nodes() == set(NODES), "the node being Ready", 120)
     release.wait()
