@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -69,7 +70,15 @@ class Parts(msgspec.Struct, frozen=True):
 
 
 def prepare() -> None:
-    """Build or fetch everything, with progress; quick if it was done before. Needs package registries."""
+    """Build or fetch everything, with progress; quick if it was done before. Needs package registries.
+
+    Raises
+    ------
+    LabError
+        Without root's rights, or if something can't be built.
+    """
+    if os.geteuid() != 0:
+        raise LabError("images and a kind cluster need root, for a container engine: run this make target with sudo")
     kept = cache_dir() / "kind"
     kept.mkdir(exist_ok=True)
     machine = Docker()

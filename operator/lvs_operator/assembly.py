@@ -69,7 +69,7 @@ class _Life:
         self._was_ready = False
 
     def stuck(self) -> str:
-        """Say what stands in the way of being alive: nothing, as long as there is an answer."""
+        """Say what stands in the way of being alive: nothing; one loop does all the work, and it has just answered."""
         return ""
 
     def unready(self) -> str:
