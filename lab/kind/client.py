@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from lab.docker import NETWORK, OwnDocker
-from lab.errors import CommandFailed, LabError
+from lab.errors import LabError
 from lab.kernel import Finished
+from lab.kind.netns import netns_of, run_in
 from lab.processes import Held, Replies
 
 __all__ = ["Client", "Hold", "Load", "Loaded"]
@@ -68,7 +69,7 @@ class Client:
     def __init__(self, docker: OwnDocker, image: str, addresses: tuple[str, ...]) -> None:
         self._docker = docker
         docker.run("run", "--detach", "--name", NAME, "--network", NETWORK, "--entrypoint", "sleep", image, "infinity")
-        self._enter = ["nsenter", f"--net=/proc/{docker.pid(NAME)}/ns/net"]
+        self._pid = docker.pid(NAME)
         for address in addresses:
             self.run("ip", "address", "add", address, "dev", "eth0")
 
@@ -80,17 +81,7 @@ class Client:
         CommandFailed
             If it ends with another code than 0 and ``check`` is set.
         """
-        done = subprocess.run(
-            [*self._enter, *argv],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        if check and done.returncode != 0:
-            raise CommandFailed(argv, NAME, done.returncode, done.stdout + done.stderr)
-        return Finished(done.returncode, done.stdout, done.stderr)
+        return run_in(self._pid, argv, check=check, timeout=timeout)
 
     def requests(self, vip: str, count: int, port: int) -> Replies:
         """Make HTTP requests one after the other, each on a connection of its own."""
@@ -107,7 +98,10 @@ class Client:
 
     def _start(self, word: str, program: str, *args: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [*self._enter, *_python(program), *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            ["nsenter", f"--net={netns_of(self._pid)}", *_python(program), *args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         first = process.stdout.readline() if process.stdout else ""
         if first != f"{word}\n":
