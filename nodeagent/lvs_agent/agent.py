@@ -128,7 +128,7 @@ class Agent:
         self.counters: dict[DestinationKey, DestinationCounters] = {}
         self.operations = {"done": 0, "refused": 0}
         self.last_resync = 0.0
-        self._matched_once = False
+        self._worked_once = False
         self._step_since: float | None = None
         self._said: dict[ObjectKey, str] = {}
         self._said_of_servers: dict[ObjectKey, frozenset[RefusedRealServer]] = {}
@@ -157,14 +157,15 @@ class Agent:
         return f"the kernel has not answered for {took:.0f} s" if took > STUCK else ""
 
     def unready(self) -> str:
-        """Say what stands in the way of being ready; empty if nothing does, or did once."""
-        if self._matched_once:
+        """Say what stands in the way of being ready; empty if nothing does, or did once.
+
+        Being ready is about the agent: one service that somebody else stands in the way of must not hold up a rollout.
+        """
+        if self._worked_once:
             return ""
         if not self._complete:
             return "waits until every object is known"
-        if not self._has_read:
-            return "the kernel could not be read yet"
-        return f"{len(self.errors)} items could not be made to match" if self.errors else "makes the kernel match"
+        return "makes the kernel match" if self._has_read else "the kernel could not be read yet"
 
     def own_addresses(self) -> tuple[str, ...]:
         """The node's addresses but for the VIPs that this agent put there."""
@@ -198,7 +199,7 @@ class Agent:
                 await self._resync()
             elif self._has_read:
                 await self._converge(self.model.settle())
-            self._matched_once = self._matched_once or (self._has_read and not self.errors)
+            self._worked_once = self._worked_once or self._has_read
             if self._has_read and time.monotonic() >= self._next_counters:
                 await self._count()
 

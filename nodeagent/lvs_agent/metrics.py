@@ -47,7 +47,7 @@ class AgentMetrics(Collector):
         build.add_metric([version("lvs-operator")], 1)
         yield build
         yield GaugeMetricFamily(
-            "lvs_agent_ready", "Whether the kernel was made to match once.", value=not agent.unready()
+            "lvs_agent_ready", "Whether the kernel was compared with all objects once.", value=not agent.unready()
         )
         yield GaugeMetricFamily(
             "lvs_agent_items_owned",
