@@ -229,16 +229,17 @@ def _containerd(root: Path, parts: NodeParts, scratch: Path) -> Iterator[list[st
 
 
 def _make_image(docker: OwnDocker, root: Path, image: str) -> None:
-    packed = subprocess.Popen(["tar", "-C", str(root), "--numeric-owner", "-c", "."], stdout=subprocess.PIPE)
-    done = subprocess.run(
-        ["docker", "import", "-", "lvs-lab/node-root"],
-        stdin=packed.stdout,
-        env=docker.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0 or packed.wait() != 0:
+    pack = ["tar", "-C", str(root), "--numeric-owner", "-c", "."]
+    with subprocess.Popen(pack, stdout=subprocess.PIPE) as packed:
+        done = subprocess.run(
+            ["docker", "import", "-", "lvs-lab/node-root"],
+            stdin=packed.stdout,
+            env=docker.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode != 0 or packed.returncode != 0:
         raise LabError(f"docker import of the node's root file system failed:\n{done.stderr}")
     # `docker import` takes no STOPSIGNAL.
     entry = '["/usr/local/bin/entrypoint", "/sbin/init"]'

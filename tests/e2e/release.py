@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.kernel import Finished
@@ -15,6 +17,7 @@ __all__ = ["CHART", "NAMESPACE", "Release"]
 CHART = Path(__file__).parents[2] / "deploy" / "helm" / "lvs-operator"
 NAMESPACE = "lvs-system"
 NAME = "lvs"
+WORKERS = ("--selector", "app.kubernetes.io/component in (operator, agent)")
 KINDS = ("virtualservices", "realservers")
 
 
@@ -65,6 +68,23 @@ class Release:
         """Delete a pod, by name or selector, and wait until the one in its place is ready."""
         self.kubectl("delete", "pod", *pod, "--wait=true")
         wait_until(self._all_ready, "the pod's successor being ready", 120)
+
+    @contextlib.contextmanager
+    def gone(self) -> Iterator[None]:
+        """Take operator and agents away for a while."""
+        self.kubectl("scale", "deployment/lvs-operator", "--replicas=0")
+        self._restrict_agents('"true"')
+        try:
+            wait_until(lambda: not self.kubectl("get", "pods", *WORKERS, "--output", "name").stdout, "no pod left", 60)
+            yield
+        finally:
+            self._restrict_agents("null")
+            self.kubectl("scale", "deployment/lvs-operator", "--replicas=1")
+
+    def _restrict_agents(self, label: str) -> None:
+        """Allow agents on nodes with a label that none has, or on all."""
+        patch = f'{{"spec": {{"template": {{"spec": {{"nodeSelector": {{"lab/nowhere": {label}}}}}}}}}}}'
+        self.kubectl("patch", "daemonset/lvs-agent", "--patch", patch)
 
     def _all_ready(self) -> bool:
         self.wait()

@@ -138,16 +138,9 @@ def test_a_real_server_node_that_stops_is_left_out_and_comes_back(
 def test_what_is_deleted_while_operator_and_agents_are_gone_is_gone_at_once_and_cleaned_up_when_they_return(
     cluster: Cluster, release: Release, kernels: dict[str, NodeKernel]
 ):
-    release.kubectl("scale", "deployment/lvs-operator", "--replicas=0")
-    nowhere = '{"spec": {"template": {"spec": {"nodeSelector": {"lab/nowhere": "true"}}}}}'
-    release.kubectl("patch", "daemonset/lvs-agent", "--patch", nowhere)
-    wait_until(lambda: not release.kubectl("get", "pods", "--output", "name").stdout, "no pod being left", 60)
+    with release.gone():
+        cluster.kubectl("delete", "lvs/web", "--timeout=5s")
+        assert VIP in kernels[DIRECTOR].run("ipvsadm-save", "-n").stdout
 
-    cluster.kubectl("delete", "lvs/web", "--timeout=5s")
-
-    assert VIP in kernels[DIRECTOR].run("ipvsadm-save", "-n").stdout
-    everywhere = '{"spec": {"template": {"spec": {"nodeSelector": {"lab/nowhere": null}}}}}'
-    release.kubectl("patch", "daemonset/lvs-agent", "--patch", everywhere)
-    release.kubectl("scale", "deployment/lvs-operator", "--replicas=1")
     for node in (DIRECTOR, *REAL_SERVERS):
         wait_until(lambda node=node: VIP not in kernels[node].dump(), f"nothing of {VIP} being left on {node}", 120)

@@ -57,6 +57,6 @@ def test_it_fails_if_nobody_listens():
 
 
 def _run(port: int) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", SCRIPT.read_text(), "lvs-operator", str(port)]
+    command = [sys.executable, "-c", SCRIPT.read_text(), "lvs-operator", str(port), "0"]
     environment = {"LVS_OPERATOR_SERVICE_HOST": "127.0.0.1"}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
